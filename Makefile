@@ -1,0 +1,95 @@
+# VegaDB's tasks. `make` alone lists them; every target's one-line help is the text after `##`.
+
+GO          ?= go
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+TIME        ?= 30s
+FUZZTIME    ?= 3s
+BENCH       ?= .
+IMAGE       ?= vegadb:$(VERSION)
+ARGS        ?=
+ROWS        ?= all
+ROUNDS      ?= 5
+
+# Packages with goroutines that share memory; the race detector is slow, so it runs where it can find something.
+RACE = ./client/... ./cmd/server/... ./internal/admin/... ./internal/auth/... ./internal/node/... ./internal/server/... \
+       ./internal/store/... ./internal/vfs/... ./internal/wal/... .
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build vega-server and vega-client into the current directory
+	CGO_ENABLED=0 $(GO) build -trimpath -o vega-server ./cmd/server
+	CGO_ENABLED=0 $(GO) build -trimpath -o vega-client ./cmd/client
+
+.PHONY: run
+run: ## start a durable node on 127.0.0.1:8342 (ARGS="--fsync everysec" for flags)
+	$(GO) run ./cmd/server $(ARGS)
+
+.PHONY: test
+test: ## all tests
+	$(GO) test ./...
+
+.PHONY: check
+check: fmt-check vet staticcheck test-invariants test-race test-bench fuzz-short ## what CI runs besides `go test ./...`
+
+.PHONY: fmt-check
+fmt-check: ## fail when a file is not gofmt-ed
+	@out="$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go'))"; \
+	if [ -n "$$out" ]; then echo "not gofmt-ed (run: gofmt -w FILE):"; echo "$$out"; exit 1; fi
+
+.PHONY: vet
+vet: ## go vet, of the benchmarks' module too
+	$(GO) vet ./...
+	$(GO) vet -tags invariants ./...
+	$(GO) -C bench vet ./...
+
+.PHONY: staticcheck
+staticcheck: ## staticcheck at the pinned version
+	$(GO) run $(STATICCHECK) ./...
+	cd bench && $(GO) run $(STATICCHECK) ./...
+
+.PHONY: test-invariants
+test-invariants: ## all tests with assertions compiled in
+	$(GO) test -tags invariants ./...
+
+.PHONY: test-race
+test-race: ## the concurrent packages under the race detector (needs a C compiler)
+	$(GO) test -race -short $(RACE)
+
+.PHONY: test-bench
+test-bench: ## tests of the benchmarks' own module
+	$(GO) -C bench test ./...
+
+.PHONY: fuzz-short
+fuzz-short: ## every fuzz target for a few seconds (FUZZTIME=3s)
+	./scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for TIME each (TIME=30s)
+	./scripts/fuzz.sh $(TIME)
+
+.PHONY: bench
+bench: ## Go benchmarks of the hot paths (BENCH=regexp)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+.PHONY: bench-peers
+bench-peers: ## measure beside Redis and memcached (ROWS=all ROUNDS=5 ARGS="--quick --update-docs")
+	$(GO) -C bench run ./cmd/peers --rows '$(ROWS)' --rounds $(ROUNDS) $(ARGS)
+
+.PHONY: cover
+cover: ## test coverage by function, and cover.out for `go tool cover -html`
+	$(GO) test -coverprofile=cover.out -coverpkg=./... ./...
+	$(GO) tool cover -func=cover.out | tail -1
+
+.PHONY: docker
+docker: ## container image with a static binary and a non-root user
+	docker build -t $(IMAGE) .
+
+.PHONY: clean
+clean: ## remove what the other targets made (never data directories)
+	rm -rf vega-server vega-client cover.out dist bench/results

@@ -1,0 +1,68 @@
+package archtest
+
+// module is the import path of the repository's root.
+const module = "github.com/prakashpandey/vegadb"
+
+// layers lists the packages from the top down. A package may import packages of layers below its own, and of its
+// own layer only those named in siblings.
+//
+// Paths are relative to the module; "." is package vegadb itself.
+var layers = [][]string{
+	{"cmd/server", "cmd/client"},
+	{"."},
+	{"internal/server", "internal/admin"},
+	{"internal/node"},
+	{"internal/replica", "internal/wal", "internal/snapshot"},
+	{"internal/command"},
+	{"internal/store", "internal/ring", "internal/wire", "internal/resp"},
+	{"internal/vfs", "internal/invariants"},
+}
+
+// leaves may be imported from server, admin and above, and import nothing of ours but what stands beside them.
+var leaves = map[string][]string{
+	"internal/config":   {"internal/vfs", "internal/invariants"},
+	"internal/auth":     {"internal/vfs", "internal/invariants"},
+	"client":            {"internal/wire", "internal/ring"},
+	"internal/archtest": {},
+}
+
+// leafUsers says who may import each leaf, besides tests.
+var leafUsers = map[string][]string{
+	"internal/config":   {"cmd/server", ".", "internal/server", "internal/admin"},
+	"internal/auth":     {"cmd/server", ".", "internal/server", "internal/admin"},
+	"client":            {"cmd/client"},
+	"internal/archtest": {},
+}
+
+// siblings are the imports within one layer that are meant.
+var siblings = map[string][]string{
+	"internal/replica": {"internal/wal"},        // what a group appends are the log's records
+	"internal/resp":    {"internal/wire"},       // a RESP error is one of the shared status codes
+	"internal/vfs":     {"internal/invariants"}, // assertions have no dependency of their own
+}
+
+// purity: packages whose promise is that they have no clock, randomness, files or sockets of their own; these come
+// in through constructors and arguments. Only non-test files are judged.
+var purity = map[string][]string{
+	"internal/replica":  {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "io/ioutil"},
+	"internal/command":  {"os", "net", "math/rand", "math/rand/v2", "crypto/rand"},
+	"internal/wire":     {"os", "net", "math/rand", "math/rand/v2"},
+	"internal/resp":     {"os", "net", "math/rand", "math/rand/v2"},
+	"internal/ring":     {"os", "net", "time", "math/rand", "math/rand/v2"},
+	"internal/snapshot": {"net", "math/rand"},
+	"internal/wal":      {"net", "math/rand"},
+}
+
+// noDirectFiles are the packages whose every file access goes through vfs, so that tests can crash, tear and fill
+// the disk under them. They may import os for error values, never call what opens or changes files.
+var noDirectFiles = []string{
+	"internal/wal", "internal/snapshot", "internal/node", "internal/replica", "internal/store", "internal/command",
+	"internal/auth",
+}
+
+// fileCalls are the functions of package os that noDirectFiles may not call.
+var fileCalls = map[string]bool{
+	"Create": true, "CreateTemp": true, "Mkdir": true, "MkdirAll": true, "MkdirTemp": true, "Open": true,
+	"OpenFile": true, "ReadDir": true, "ReadFile": true, "Remove": true, "RemoveAll": true, "Rename": true,
+	"Stat": true, "Truncate": true, "WriteFile": true, "Link": true, "Symlink": true,
+}
