@@ -1,0 +1,89 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"strconv"
+
+	"github.com/BurntSushi/toml"
+)
+
+// maxFileBytes bounds a configuration file: the parser recurses into nested
+// values, and no honest file comes near this.
+const maxFileBytes = 64 << 10
+
+// ApplyFile sets what the TOML text in data says and returns the names of the
+// settings it held, sorted. path is for errors only. On error c may have been
+// changed in part.
+//
+// The file is flat: one key per setting, named as the flag. Numbers, booleans
+// and strings are accepted where they read as the setting's type.
+func ApplyFile(c *Server, path string, data []byte) ([]string, error) {
+	if len(data) > maxFileBytes {
+		return nil, fmt.Errorf("%s: %d bytes are too many for a configuration file (limit %d)", path, len(data), maxFileBytes)
+	}
+	raw := map[string]any{}
+	if _, err := toml.Decode(string(data), &raw); err != nil {
+		var pe toml.ParseError
+		if errors.As(err, &pe) {
+			return nil, fmt.Errorf("%s: line %d: %s", path, pe.Position.Line, oneLine(pe.Message, pe.Error()))
+		}
+		return nil, fmt.Errorf("%s: %s", path, oneLine(err.Error(), ""))
+	}
+	keys := make([]string, 0, len(raw))
+	for k := range raw {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+
+	rows := map[string]*Setting{}
+	var names []string
+	for _, s := range Settings() {
+		rows[s.Name] = s
+		names = append(names, s.Name)
+	}
+	for _, k := range keys {
+		s := rows[k]
+		if s == nil {
+			return nil, fmt.Errorf("%s: unknown setting %q%s", path, k, suggestion(k, names))
+		}
+		text, err := scalarText(raw[k])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", path, k, err)
+		}
+		if err := s.Set(c, text); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return keys, nil
+}
+
+// scalarText writes a TOML value as the text a flag would carry.
+func scalarText(v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case bool:
+		return strconv.FormatBool(v), nil
+	case int64:
+		return strconv.FormatInt(v, 10), nil
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), nil
+	default:
+		return "", errors.New("wants one value, not a table, a list or a date")
+	}
+}
+
+// oneLine returns the first line of text, or of other when text is empty.
+func oneLine(text, other string) string {
+	if text == "" {
+		text = other
+	}
+	for i := range len(text) {
+		if text[i] == '\n' {
+			return text[:i]
+		}
+	}
+	return text
+}

@@ -1,0 +1,101 @@
+package config
+
+import "time"
+
+// Server holds every setting of one node. The table in settings.go gives each
+// field its name, limits and documentation; this struct only carries values,
+// so that the rest of the program reads plain fields.
+//
+// Sizes are in bytes. Zero means "none" or "no limit" where the table says so.
+type Server struct {
+	// Listening.
+	Addr        string
+	AdminAddr   string // empty: no admin HTTP
+	AllowNoAuth bool
+
+	// Data.
+	DataDir       string
+	InMemory      bool
+	Fsync         string // FsyncAlways, FsyncEverySec or FsyncNever
+	Partitions    int
+	MemoryLimit   int64 // 0: none
+	MaxValueBytes int64
+	SweepBudget   time.Duration // per sweep, every 100 ms
+
+	// Log and snapshots.
+	LogSegmentBytes  int64
+	LogQueueBytes    int64
+	SnapshotLogBytes int64
+	SnapshotKeep     int
+	SnapshotRate     int64 // bytes per second, 0: as fast as the disk takes it
+
+	// Security.
+	UsersFile             string
+	AuthFailuresPerMinute int // per address, 0: no limit
+	TLSCert               string
+	TLSKey                string
+	TLSClientCA           string
+	TLSMinVersion         string // "1.2" or "1.3"
+	DebugEndpoints        bool
+
+	// Connections and limits.
+	MaxConnections           int
+	MaxConnectionsPerAddress int // 0: no limit
+	MaxQueryBytes            int64
+	MaxPipelineBytes         int64
+	OutputLimit              int64
+	OutputLimitTotal         int64
+	HandshakeTimeout         time.Duration
+	FrameTimeout             time.Duration
+	WriteTimeout             time.Duration
+	IdleTimeout              time.Duration // 0: never
+
+	// Process.
+	IOThreads       int    // 0: chosen from the number of CPUs
+	LogFormat       string // "text" or "json"
+	LogLevel        string // "debug", "info", "warn" or "error"
+	ShutdownTimeout time.Duration
+}
+
+// The durability policies, as Server.Fsync names them.
+const (
+	FsyncAlways   = "always"
+	FsyncEverySec = "everysec"
+	FsyncNever    = "never"
+)
+
+// Default returns the settings of a server started with no flags: durable,
+// on loopback, with limits that fit a small machine.
+func Default() Server {
+	return Server{
+		Addr:      "127.0.0.1:8342",
+		AdminAddr: "127.0.0.1:8343",
+
+		DataDir:       "./vega-data",
+		Fsync:         FsyncAlways,
+		Partitions:    64,
+		MaxValueBytes: 64 << 20,
+		SweepBudget:   time.Millisecond,
+
+		LogSegmentBytes:  64 << 20,
+		LogQueueBytes:    64 << 20,
+		SnapshotLogBytes: 256 << 20,
+		SnapshotKeep:     2,
+
+		AuthFailuresPerMinute: 30,
+		TLSMinVersion:         "1.3",
+
+		MaxConnections:   10000,
+		MaxQueryBytes:    512 << 20,
+		MaxPipelineBytes: 64 << 20,
+		OutputLimit:      256 << 20,
+		OutputLimitTotal: 1 << 30,
+		HandshakeTimeout: 5 * time.Second,
+		FrameTimeout:     30 * time.Second,
+		WriteTimeout:     30 * time.Second,
+
+		LogFormat:       "text",
+		LogLevel:        "info",
+		ShutdownTimeout: 10 * time.Second,
+	}
+}

@@ -1,0 +1,281 @@
+package config
+
+import (
+	"math"
+	"time"
+)
+
+// Groups, in the order --help and the documentation show them.
+const (
+	groupListen   = "Listening"
+	groupData     = "Data and durability"
+	groupLog      = "Log and snapshots"
+	groupSecurity = "Security"
+	groupLimits   = "Connections and limits"
+	groupProcess  = "Process"
+)
+
+// Groups returns the headings in order.
+func Groups() []string {
+	return []string{groupListen, groupData, groupLog, groupSecurity, groupLimits, groupProcess}
+}
+
+const (
+	maxSize     = math.MaxInt64
+	maxDuration = 365 * 24 * time.Hour
+)
+
+// Settings returns the table, in the order of the documentation. Adding a
+// setting is one row here, one field in Server and its default in Default.
+func Settings() []*Setting {
+	var all []*Setting
+	for _, rows := range [][]*Setting{
+		listenSettings(), dataSettings(), logSettings(), securitySettings(), limitSettings(), processSettings(),
+	} {
+		all = append(all, rows...)
+	}
+	return all
+}
+
+func listenSettings() []*Setting {
+	return []*Setting{
+		{
+			Name: "addr", Group: groupListen, Example: "127.0.0.1:7000",
+			Help:   "address for data: the native protocol and RESP on one port",
+			Detail: "Port 0 lets the system choose one. Anything but loopback needs `users-file` (or `tls-client-ca`), or an explicit `allow-no-auth`.",
+			bind:   func(c *Server) value { return stringValue{&c.Addr, "host:port"} },
+		},
+		{
+			Name: "admin-addr", Group: groupListen, Example: "127.0.0.1:7001",
+			Help:   "address for HTTP: health, metrics, statistics; empty for none",
+			Detail: "The same rule as for `addr`, except that it is plain HTTP and a client certificate does not count.",
+			bind:   func(c *Server) value { return stringValue{&c.AdminAddr, "host:port"} },
+		},
+		{
+			Name: "allow-no-auth", Group: groupListen, Example: "true",
+			Help:   "let anybody who can reach a non-loopback address read and write everything",
+			Detail: "Only for networks where every host is trusted.",
+			bind:   func(c *Server) value { return boolValue{&c.AllowNoAuth} },
+		},
+	}
+}
+
+func dataSettings() []*Setting {
+	return []*Setting{
+		{
+			Name: "data-dir", Redis: "dir", Group: groupData, Example: "/var/lib/vegadb",
+			Help:   "directory of the log and the snapshots; created when missing",
+			Detail: "One server at a time: a second one is refused.",
+			bind:   func(c *Server) value { return stringValue{&c.DataDir, "dir"} },
+		},
+		{
+			Name: "in-memory", Group: groupData, Example: "true",
+			Help:   "keep nothing on disk: everything is gone when the server ends",
+			Detail: "`data-dir`, `fsync` and the settings of the log and the snapshots have no effect then.",
+			bind:   func(c *Server) value { return boolValue{&c.InMemory} },
+		},
+		{
+			Name: "fsync", Redis: "appendfsync", Group: groupData, Example: FsyncEverySec,
+			Help:   "when a write is on disk: before its reply, within a second, or when the system likes",
+			Detail: "`always` survives a power cut with every acknowledged write. `everysec` may lose the last second in a power cut, `never` as much as the system had not written; neither loses anything when only the process dies.",
+			bind: func(c *Server) value {
+				return enumValue{&c.Fsync, []string{FsyncAlways, FsyncEverySec, FsyncNever}, map[string]string{"no": FsyncNever}}
+			},
+		},
+		{
+			Name: "partitions", Group: groupData, Example: "16",
+			Help:   "number of partitions; fixed when the data directory is created",
+			Detail: "A directory that was created with another number is refused.",
+			bind:   func(c *Server) value { return intValue{&c.Partitions, 1, 4096} },
+		},
+		{
+			Name: "memory-limit", Redis: "maxmemory", Group: groupData, Example: "2GiB", Runtime: true,
+			Help:   "memory for data; past it writes get an error, reads go on; 0 for none",
+			Detail: "Counts keys, values and the table's own overhead. Nothing is evicted.",
+			bind:   func(c *Server) value { return sizeValue{&c.MemoryLimit, 1 << 20, maxSize, true} },
+		},
+		{
+			Name: "max-value-bytes", Redis: "proto-max-bulk-len", Group: groupData, Example: "1MiB",
+			Help: "largest value of one key",
+			bind: func(c *Server) value { return sizeValue{&c.MaxValueBytes, 1 << 10, 512 << 20, false} },
+		},
+		{
+			Name: "sweep-budget", Group: groupData, Example: "5ms",
+			Help:   "time given every 100 ms to reclaiming expired keys",
+			Detail: "Expired keys are never shown, reclaimed or not; this bounds how long they hold memory.",
+			bind: func(c *Server) value {
+				return durationValue{&c.SweepBudget, 10 * time.Microsecond, 50 * time.Millisecond, false}
+			},
+		},
+	}
+}
+
+func logSettings() []*Setting {
+	return []*Setting{
+		{
+			Name: "log-segment-bytes", Group: groupLog, Example: "256MiB",
+			Help:   "size of one file of the log",
+			Detail: "Allocated in advance, and raised where `max-value-bytes` needs it.",
+			bind:   func(c *Server) value { return sizeValue{&c.LogSegmentBytes, 1 << 20, 4 << 30, false} },
+		},
+		{
+			Name: "log-queue-bytes", Group: groupLog, Example: "128MiB",
+			Help: "writes that may wait for the disk before further ones are told BUSY",
+			bind: func(c *Server) value { return sizeValue{&c.LogQueueBytes, 1 << 20, 16 << 30, false} },
+		},
+		{
+			Name: "snapshot-log-bytes", Group: groupLog, Example: "1GiB",
+			Help:   "take snapshots when the log exceeds this and the data's own size",
+			Detail: "The larger of the two counts. A longer log costs disk space and time at the next start.",
+			bind:   func(c *Server) value { return sizeValue{&c.SnapshotLogBytes, 1 << 20, maxSize, false} },
+		},
+		{
+			Name: "snapshot-keep", Group: groupLog, Example: "3",
+			Help:   "snapshots kept of each partition",
+			Detail: "The older ones are there for the day when the newest turns out to be damaged.",
+			bind:   func(c *Server) value { return intValue{&c.SnapshotKeep, 1, 100} },
+		},
+		{
+			Name: "snapshot-rate", Group: groupLog, Example: "50MiB",
+			Help: "bytes per second that snapshots may write; 0 for no limit",
+			bind: func(c *Server) value { return sizeValue{&c.SnapshotRate, 64 << 10, maxSize, true} },
+		},
+	}
+}
+
+func securitySettings() []*Setting {
+	return []*Setting{
+		{
+			Name: "users-file", Group: groupSecurity, Example: "/etc/vegadb/users.toml",
+			Help:   "file of users, their roles and key prefixes; reread on SIGHUP",
+			Detail: "Without it everybody who connects is an administrator.",
+			bind:   func(c *Server) value { return stringValue{&c.UsersFile, "file"} },
+		},
+		{
+			Name: "auth-failures-per-minute", Group: groupSecurity, Example: "5",
+			Help: "failed logins one address may make in a minute before it must wait; 0 for no limit",
+			bind: func(c *Server) value { return intValue{&c.AuthFailuresPerMinute, 0, 1_000_000} },
+		},
+		{
+			Name: "tls-cert", Group: groupSecurity, Example: "/etc/vegadb/server.crt",
+			Help:   "PEM certificate chain; turns TLS on for the data port; reread on SIGHUP",
+			Detail: "Plain connections are refused then.",
+			bind:   func(c *Server) value { return stringValue{&c.TLSCert, "file"} },
+		},
+		{
+			Name: "tls-key", Group: groupSecurity, Example: "/etc/vegadb/server.key",
+			Help: "PEM private key of tls-cert",
+			bind: func(c *Server) value { return stringValue{&c.TLSKey, "file"} },
+		},
+		{
+			Name: "tls-client-ca", Group: groupSecurity, Example: "/etc/vegadb/clients.crt",
+			Help: "PEM certificates that must have signed every client's certificate",
+			bind: func(c *Server) value { return stringValue{&c.TLSClientCA, "file"} },
+		},
+		{
+			Name: "tls-min-version", Group: groupSecurity, Example: "1.2",
+			Help: "oldest TLS version that is accepted",
+			bind: func(c *Server) value { return enumValue{&c.TLSMinVersion, []string{"1.2", "1.3"}, nil} },
+		},
+		{
+			Name: "debug-endpoints", Group: groupSecurity, Example: "true",
+			Help:   "serve /debug/pprof on the admin address",
+			Detail: "Profiles show memory contents and cost time: leave it off unless you are looking for something.",
+			bind:   func(c *Server) value { return boolValue{&c.DebugEndpoints} },
+		},
+	}
+}
+
+func limitSettings() []*Setting {
+	return []*Setting{
+		{
+			Name: "max-connections", Redis: "maxclients", Group: groupLimits, Example: "500", Runtime: true,
+			Help: "connections in total",
+			bind: func(c *Server) value { return intValue{&c.MaxConnections, 1, 10_000_000} },
+		},
+		{
+			Name: "max-connections-per-address", Group: groupLimits, Example: "100", Runtime: true,
+			Help: "connections from one address; 0 for no limit",
+			bind: func(c *Server) value { return intValue{&c.MaxConnectionsPerAddress, 0, 10_000_000} },
+		},
+		{
+			Name: "max-query-bytes", Redis: "client-query-buffer-limit", Group: groupLimits, Example: "128MiB",
+			Help:   "size of one command with all its arguments",
+			Detail: "At least `max-value-bytes` and 64 KiB more, so that the largest value can be written.",
+			bind:   func(c *Server) value { return sizeValue{&c.MaxQueryBytes, 64 << 10, 2 << 30, false} },
+		},
+		{
+			Name: "max-pipeline-bytes", Group: groupLimits, Example: "16MiB",
+			Help:   "commands one connection may have under way before it is read no further",
+			Detail: "The peer is slowed, not refused.",
+			bind:   func(c *Server) value { return sizeValue{&c.MaxPipelineBytes, 64 << 10, 2 << 30, false} },
+		},
+		{
+			Name: "output-limit", Group: groupLimits, Example: "32MiB",
+			Help:   "replies waiting for one connection before it is closed",
+			Detail: "A client that asks and never reads meets this one.",
+			bind:   func(c *Server) value { return sizeValue{&c.OutputLimit, 64 << 10, maxSize, false} },
+		},
+		{
+			Name: "output-limit-total", Group: groupLimits, Example: "2GiB",
+			Help:   "replies waiting for all connections before the greediest is closed",
+			Detail: "At least `output-limit`.",
+			bind:   func(c *Server) value { return sizeValue{&c.OutputLimitTotal, 1 << 20, maxSize, false} },
+		},
+		{
+			Name: "handshake-timeout", Group: groupLimits, Example: "10s",
+			Help: "time for the TLS and native handshakes and, where users exist, for the login",
+			bind: func(c *Server) value {
+				return durationValue{&c.HandshakeTimeout, 100 * time.Millisecond, maxDuration, false}
+			},
+		},
+		{
+			Name: "frame-timeout", Group: groupLimits, Example: "1m",
+			Help:   "time for one command to arrive whole, from its first byte",
+			Detail: "Counted for the command, not per byte, so a peer that drips bytes does not hold memory.",
+			bind: func(c *Server) value {
+				return durationValue{&c.FrameTimeout, 100 * time.Millisecond, maxDuration, false}
+			},
+		},
+		{
+			Name: "write-timeout", Group: groupLimits, Example: "10s",
+			Help: "time a connection may take no reply bytes while some wait",
+			bind: func(c *Server) value {
+				return durationValue{&c.WriteTimeout, 100 * time.Millisecond, maxDuration, false}
+			},
+		},
+		{
+			Name: "idle-timeout", Redis: "timeout", Group: groupLimits, Example: "5m", Runtime: true,
+			Help: "time without a command after which a connection is closed; 0 for never",
+			bind: func(c *Server) value { return durationValue{&c.IdleTimeout, time.Second, maxDuration, true} },
+		},
+	}
+}
+
+func processSettings() []*Setting {
+	return []*Setting{
+		{
+			Name: "io-threads", Redis: "io-threads", Group: groupProcess, Example: "4",
+			Help: "event loops that serve connections; 0 for one per CPU",
+			bind: func(c *Server) value { return intValue{&c.IOThreads, 0, 1024} },
+		},
+		{
+			Name: "log-format", Group: groupProcess, Example: "json",
+			Help: "form of the log lines on standard error",
+			bind: func(c *Server) value { return enumValue{&c.LogFormat, []string{"text", "json"}, nil} },
+		},
+		{
+			Name: "log-level", Group: groupProcess, Example: "debug", Runtime: true,
+			Help: "least important log lines that are written",
+			bind: func(c *Server) value { return enumValue{&c.LogLevel, []string{"debug", "info", "warn", "error"}, nil} },
+		},
+		{
+			Name: "shutdown-timeout", Group: groupProcess, Example: "3s",
+			Help:   "time for commands under way to finish after SIGTERM",
+			Detail: "Connections that are still busy are closed then; the log is flushed in any case.",
+			bind: func(c *Server) value {
+				return durationValue{&c.ShutdownTimeout, 100 * time.Millisecond, 10 * time.Minute, false}
+			},
+		},
+	}
+}
