@@ -1,0 +1,70 @@
+package load
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+)
+
+// Library is a client library under test. Its methods may be called by many goroutines at once.
+type Library interface {
+	Get(ctx context.Context, key string) error
+	Set(ctx context.Context, key, value string) error
+	GetBatch(ctx context.Context, keys []string) error
+	SetBatch(ctx context.Context, keys []string, value string) error
+	Close() error
+}
+
+// Callers is many goroutines that use one Library, each waiting for its answer before it asks again.
+type Callers struct {
+	Library  Library
+	Callers  int
+	Batch    int // keys per call; 1: the single-key calls
+	Set      bool
+	Keys     []string
+	Value    string
+	Duration time.Duration
+}
+
+// Run runs it and returns the number of keys got or set.
+func (c Callers) Run(ctx context.Context) (ops int64, took time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Duration+time.Minute)
+	defer cancel()
+	var total atomic.Int64
+	var over atomic.Bool // cheaper to ask than the clock, a thousand goroutines ask it for every call
+	timer := time.AfterFunc(c.Duration, func() { over.Store(true) })
+	defer timer.Stop()
+	begin := time.Now()
+	err = parallel(c.Callers, func(caller int) error {
+		rng := rand.New(rand.NewPCG(2, uint64(caller)))
+		batch := make([]string, c.Batch)
+		var n int64
+		defer func() { total.Add(n) }()
+		for !over.Load() {
+			if err := c.call(ctx, rng, batch); err != nil {
+				over.Store(true)
+				return err
+			}
+			n += int64(c.Batch)
+		}
+		return nil
+	})
+	return total.Load(), time.Since(begin), err
+}
+
+func (c Callers) call(ctx context.Context, rng *rand.Rand, batch []string) error {
+	for i := range batch {
+		batch[i] = c.Keys[rng.IntN(len(c.Keys))]
+	}
+	switch {
+	case c.Batch == 1 && c.Set:
+		return c.Library.Set(ctx, batch[0], c.Value)
+	case c.Batch == 1:
+		return c.Library.Get(ctx, batch[0])
+	case c.Set:
+		return c.Library.SetBatch(ctx, batch, c.Value)
+	default:
+		return c.Library.GetBatch(ctx, batch)
+	}
+}
