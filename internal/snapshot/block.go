@@ -1,0 +1,75 @@
+package snapshot
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+)
+
+const (
+	kindEntries = 1
+	kindFirst   = 2 // first piece of an entry larger than a block
+	kindFurther = 3
+
+	codecStored = 0
+	codecS2     = 1
+)
+
+// blockHeader is the front of a block, without its checksum.
+type blockHeader struct {
+	kind    uint8
+	codec   uint8
+	stored  uint32 // body in the file
+	decoded uint32
+	entries uint32 // that begin in it
+}
+
+// sealBlock fills in the header of a block whose body stands at
+// b[blockHeaderBytes:] and returns its checksum.
+func sealBlock(b []byte, h blockHeader, seed uint32, number uint64) uint32 {
+	le := binary.LittleEndian
+	b[4], b[5] = h.kind, h.codec
+	b[6], b[7] = 0, 0
+	le.PutUint32(b[8:], h.stored)
+	le.PutUint32(b[12:], h.decoded)
+	le.PutUint32(b[16:], h.entries)
+	crc := blockCRC(b, seed, number)
+	le.PutUint32(b, crc)
+	return crc
+}
+
+// blockCRC is over where the block belongs, its header after the checksum,
+// and its body.
+func blockCRC(b []byte, seed uint32, number uint64) uint32 {
+	var place [12]byte
+	binary.LittleEndian.PutUint32(place[:], seed)
+	binary.LittleEndian.PutUint64(place[4:], number)
+	return crc32.Update(crc32.Update(0, castagnoli, place[:]), castagnoli, b[4:])
+}
+
+// chainCRC adds one block's checksum to the checksum of the file.
+func chainCRC(chain, block uint32) uint32 {
+	var b [4]byte
+	binary.LittleEndian.PutUint32(b[:], block)
+	return crc32.Update(chain, castagnoli, b[:])
+}
+
+// decodeBlockHeader reads a block's header; its lengths are within
+// MaxBlockBytes if it returns nil, though not yet verified.
+func decodeBlockHeader(b []byte) (blockHeader, error) {
+	le := binary.LittleEndian
+	h := blockHeader{kind: b[4], codec: b[5], stored: le.Uint32(b[8:]), decoded: le.Uint32(b[12:]), entries: le.Uint32(b[16:])}
+	switch {
+	case h.kind < kindEntries || h.kind > kindFurther:
+		return h, fmt.Errorf("unknown block kind %d", h.kind)
+	case h.codec > codecS2:
+		return h, fmt.Errorf("unknown codec %d", h.codec)
+	case b[6] != 0 || b[7] != 0:
+		return h, fmt.Errorf("reserved bytes of the block header are % x", b[6:8])
+	case h.stored == 0 || h.stored > MaxBlockBytes || h.decoded == 0 || h.decoded > MaxBlockBytes:
+		return h, fmt.Errorf("block lengths %d and %d are outside 1 to %d", h.stored, h.decoded, MaxBlockBytes)
+	case h.codec == codecStored && h.stored != h.decoded:
+		return h, fmt.Errorf("a stored block has lengths %d and %d", h.stored, h.decoded)
+	}
+	return h, nil
+}

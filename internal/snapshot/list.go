@@ -1,0 +1,106 @@
+package snapshot
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/prakashpandey/vegadb/internal/vfs"
+)
+
+// Info describes a snapshot file.
+type Info struct {
+	Meta
+	Path    string
+	Bytes   int64
+	Created int64  // wall clock, unix ms
+	Expired uint64 // entries left out because they had expired as of Stamp
+
+	// Err, in what List gives: why header or footer do not hold. Of Meta, only
+	// Group and Index are then set, from the name.
+	Err error
+}
+
+// List describes the published snapshots of dir, by group, newest first. Header
+// and footer of each are verified, blocks are not; a file that fails is listed
+// with its Err.
+func List(fs vfs.FS, dir string) ([]Info, error) {
+	names, err := fs.List(dir)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot: list %s: %w", dir, err)
+	}
+	var infos []Info
+	for _, name := range names {
+		group, index, ok := parseName(name)
+		if !ok {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		r, err := openReader(fs, path)
+		if err != nil {
+			infos = append(infos, Info{Meta: Meta{Group: group, Index: index}, Path: path, Err: err})
+			continue
+		}
+		infos = append(infos, r.info())
+		r.Close()
+	}
+	slices.SortFunc(infos, func(a, b Info) int {
+		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(b.Index, a.Index))
+	})
+	return infos, nil
+}
+
+// Prune removes a group's oldest snapshots but keep (at least one). Files whose
+// header or footer is bad are not counted among those kept and not removed:
+// [LoadAll] sets them aside.
+func Prune(fs vfs.FS, dir string, group uint32, keep int) error {
+	infos, err := List(fs, dir)
+	if err != nil {
+		return err
+	}
+	keep = max(keep, 1)
+	removed := false
+	var failed []error
+	for _, info := range infos {
+		if info.Group != group || info.Err != nil {
+			continue
+		}
+		if keep--; keep >= 0 {
+			continue
+		}
+		if err := fs.Remove(info.Path); err != nil {
+			failed = append(failed, fmt.Errorf("snapshot: remove an old one: %w", err))
+			continue
+		}
+		removed = true
+	}
+	// Not durable matters little: what comes back after a power cut is a valid
+	// snapshot. Synced all the same, so that the space is accounted for.
+	if removed {
+		if err := fs.SyncDir(dir); err != nil {
+			failed = append(failed, fmt.Errorf("snapshot: sync %s: %w", dir, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// JoinIndex says up to which index the log of group may go without taking away
+// the fallback: with the newest snapshot bad, the one before it must still join
+// up with the log. infos is what List gave; of one snapshot alone, it is that
+// one's index, because there is nothing to fall back on.
+func JoinIndex(infos []Info, group uint32) uint64 {
+	var index uint64
+	good := 0
+	for _, info := range infos {
+		if info.Group != group || info.Err != nil {
+			continue
+		}
+		if good++; good > 2 {
+			break
+		}
+		index = info.Index
+	}
+	return index
+}
