@@ -1,0 +1,251 @@
+package datadir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prakashpandey/vegadb/internal/vfs"
+)
+
+const (
+	manifestFile = "VEGA"
+	lockFile     = "LOCK"
+	floorsFile   = "FLOORS"
+	logDir       = "log"
+	snapshotsDir = "snapshots"
+	damagedDir   = "damaged"
+)
+
+var (
+	// ErrInUse: another server holds the directory.
+	ErrInUse = errors.New("in use by another vega-server")
+	// ErrForeign: the directory has contents that are not VegaDB's.
+	ErrForeign = errors.New("not a VegaDB data directory, and not empty")
+	// ErrPartitions: the directory has another number of partitions than wanted.
+	ErrPartitions = errors.New("the number of partitions is fixed when a data directory is created")
+)
+
+// Want is what the caller asks of a data directory, and what it lends.
+type Want struct {
+	// Partitions to create with, and to insist on if the directory exists. 0
+	// takes what is there, and DefaultPartitions for a new one.
+	Partitions int
+	Rand       io.Reader        // crypto/rand.Reader, outside of tests
+	Now        func() time.Time // time.Now, outside of tests
+}
+
+// Dir is an open, locked data directory.
+type Dir struct {
+	Manifest
+	Created bool // by this very Open
+
+	fs   vfs.FS
+	path string
+	lock io.Closer
+
+	mu     sync.Mutex
+	floors map[uint32]uint64 // guarded by mu; as on disk
+}
+
+// Open creates or opens the data directory at path and locks it until Close.
+// After an error nothing in a directory that had contents has been changed.
+func Open(fs vfs.FS, path string, want Want) (*Dir, error) {
+	if want.Partitions < 0 || want.Partitions > MaxPartitions {
+		return nil, fmt.Errorf("%d partitions are outside 1 to %d", want.Partitions, MaxPartitions)
+	}
+	// Judged before the lock file, which would be a change, is made, and again
+	// under the lock, because another process may have been at it in between.
+	d := &Dir{fs: fs, path: path}
+	if _, err := d.judge(want); err != nil {
+		return nil, err
+	}
+	if err := mkdirDurably(fs, path); err != nil {
+		return nil, fmt.Errorf("create data directory %s: %w", path, err)
+	}
+	lock, err := takeLock(fs, path)
+	if err != nil {
+		return nil, err
+	}
+	d.lock = lock
+	if err := d.openLocked(want); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// judge reads the manifest if there is one and refuses a directory that is not
+// as wanted. It changes nothing.
+func (d *Dir) judge(want Want) (exists bool, err error) {
+	if exists, err = holdsData(d.fs, d.path); !exists || err != nil {
+		return exists, err
+	}
+	if d.Manifest, err = readManifest(d.fs, d.file(manifestFile)); err != nil {
+		return true, fmt.Errorf("data directory %s: %w", d.path, err)
+	}
+	if want.Partitions != 0 && want.Partitions != d.Partitions {
+		return true, fmt.Errorf("data directory %s has %d partitions, %d were asked for: %w; leave --partitions out, or name another --data-dir",
+			d.path, d.Partitions, want.Partitions, ErrPartitions)
+	}
+	return true, nil
+}
+
+// holdsData says whether a directory has a manifest. If it has none it is an
+// error for it to hold anything else.
+func holdsData(fs vfs.FS, path string) (exists bool, err error) {
+	names, err := fs.List(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("data directory %s: %w", path, err)
+	}
+	if slices.Contains(names, manifestFile) {
+		return true, nil
+	}
+	// What a creation that was cut off leaves behind, and nothing in it.
+	for _, name := range names {
+		switch name {
+		case lockFile, manifestFile + ".tmp", "lost+found":
+		case logDir, snapshotsDir:
+			inside, err := fs.List(filepath.Join(path, name))
+			if err != nil {
+				return false, fmt.Errorf("data directory %s: %w", path, err)
+			}
+			if len(inside) > 0 {
+				return false, fmt.Errorf("data directory %s: %s is missing and %s holds %q: without its manifest the directory has no identity; restore %s from a copy, or name another --data-dir",
+					path, manifestFile, name, inside[0], manifestFile)
+			}
+		default:
+			return false, fmt.Errorf("data directory %s: %w: it holds %q; nothing was changed; name an empty directory with --data-dir", path, ErrForeign, name)
+		}
+	}
+	return false, nil
+}
+
+// mkdirDurably makes path and syncs the directories that got a new entry.
+func mkdirDurably(fs vfs.FS, path string) error {
+	var changed []string
+	for p := filepath.Clean(path); ; p = filepath.Dir(p) {
+		if _, err := fs.Stat(p); err == nil || p == filepath.Dir(p) {
+			break
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		changed = append(changed, filepath.Dir(p))
+	}
+	if err := fs.MkdirAll(path); err != nil {
+		return err
+	}
+	for _, p := range changed {
+		if err := fs.SyncDir(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func takeLock(fs vfs.FS, path string) (io.Closer, error) {
+	lock, err := fs.Lock(filepath.Join(path, lockFile))
+	if errors.Is(err, vfs.ErrLocked) {
+		return nil, fmt.Errorf("data directory %s: %w; stop it, or name another --data-dir", path, ErrInUse)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock data directory %s: %w", path, err)
+	}
+	return lock, nil
+}
+
+func (d *Dir) openLocked(want Want) error {
+	exists, err := d.judge(want)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return d.create(want)
+	}
+	if d.floors, err = readFloors(d.fs, d.file(floorsFile)); err != nil {
+		return fmt.Errorf("data directory %s: %w", d.path, err)
+	}
+	// Both stand since before the manifest, unless somebody removed an empty one.
+	for _, sub := range []string{d.LogDir(), d.SnapshotDir()} {
+		if err := mkdirDurably(d.fs, sub); err != nil {
+			return fmt.Errorf("data directory %s: %w", d.path, err)
+		}
+	}
+	return nil
+}
+
+func (d *Dir) create(want Want) error {
+	partitions := want.Partitions
+	if partitions == 0 {
+		partitions = DefaultPartitions
+	}
+	var err error
+	if d.Manifest, err = newManifest(partitions, want.Rand, want.Now()); err != nil {
+		return fmt.Errorf("create data directory %s: %w", d.path, err)
+	}
+	for _, sub := range []string{d.LogDir(), d.SnapshotDir()} {
+		if err := d.fs.MkdirAll(sub); err != nil {
+			return fmt.Errorf("create data directory %s: %w", d.path, err)
+		}
+	}
+	// Makes the two durable before the manifest that vouches for them.
+	if err := d.fs.SyncDir(d.path); err != nil {
+		return fmt.Errorf("create data directory %s: %w", d.path, err)
+	}
+	if err := writeText(d.fs, d.file(manifestFile), d.encode()); err != nil {
+		return fmt.Errorf("create data directory %s: %w", d.path, err)
+	}
+	d.floors = map[uint32]uint64{}
+	d.Created = true
+	return nil
+}
+
+func (d *Dir) file(name string) string { return filepath.Join(d.path, name) }
+
+// Path of the directory, as it was given.
+func (d *Dir) Path() string { return d.path }
+
+// LogDir is where package wal works.
+func (d *Dir) LogDir() string { return d.file(logDir) }
+
+// SnapshotDir is where package snapshot works.
+func (d *Dir) SnapshotDir() string { return d.file(snapshotsDir) }
+
+// Floors is, by group, the index up to which the log has been given up.
+func (d *Dir) Floors() map[uint32]uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return maps.Clone(d.floors)
+}
+
+// SetFloors raises the floors of the groups given and returns when that is
+// durable. Call it before the log is truncated. A floor is never lowered; if
+// none rises, nothing is written.
+func (d *Dir) SetFloors(floors map[uint32]uint64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	next := maps.Clone(d.floors)
+	for g, i := range floors {
+		next[g] = max(next[g], i)
+	}
+	if maps.Equal(next, d.floors) {
+		return nil
+	}
+	if err := writeText(d.fs, d.file(floorsFile), encodeFloors(next)); err != nil {
+		return fmt.Errorf("data directory %s: %w", d.path, err)
+	}
+	d.floors = next
+	return nil
+}
+
+// Close gives the lock back.
+func (d *Dir) Close() error { return d.lock.Close() }
