@@ -9,9 +9,13 @@ import (
 // violations returns one line for each import or call that breaks a rule.
 func violations(files []sourceFile) []string {
 	var out []string
+	unknown := map[string]bool{}
 	for _, f := range files {
 		if !known(f.Package) {
-			out = append(out, fmt.Sprintf("%s: package %s has no layer: add it to internal/archtest/layers.go", f.Path, f.Package))
+			if !unknown[f.Package] {
+				out = append(out, fmt.Sprintf("package %s has no layer: add it to internal/archtest/layers.go", f.Package))
+			}
+			unknown[f.Package] = true
 			continue
 		}
 		for _, imported := range f.Imports {
@@ -46,13 +50,13 @@ func judge(f sourceFile, imported string) string {
 		}
 		return ""
 	}
-	if allowed, leaf := leaves[f.Package]; leaf {
+	if allowed, ok := aside[f.Package]; ok {
 		if !slices.Contains(allowed, target) {
-			return "this leaf may only import " + fmt.Sprint(allowed)
+			return "it may only import " + fmt.Sprint(allowed)
 		}
 		return ""
 	}
-	if users, leaf := leafUsers[target]; leaf {
+	if users, ok := asideUsers[target]; ok {
 		if !slices.Contains(users, f.Package) {
 			return "it is used only by " + fmt.Sprint(users)
 		}
@@ -80,8 +84,8 @@ func relative(imported string) (string, bool) {
 }
 
 func known(pkg string) bool {
-	_, leaf := leaves[pkg]
-	return leaf || layerOf(pkg) >= 0
+	_, ok := aside[pkg]
+	return ok || layerOf(pkg) >= 0
 }
 
 // layerOf returns the layer's number from the top, or -1.
