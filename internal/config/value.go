@@ -61,9 +61,6 @@ func (v boolValue) redis() string {
 	return "no"
 }
 
-// IsBoolFlag lets pflag accept a bare --in-memory.
-func (v boolValue) IsBoolFlag() bool { return true }
-
 type intValue struct {
 	p        *int
 	min, max int
