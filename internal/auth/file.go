@@ -1,12 +1,13 @@
 package auth
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/BurntSushi/toml"
+	toml "github.com/pelletier/go-toml/v2"
 )
 
 const (
@@ -38,16 +39,9 @@ func parse(path string, data []byte) (map[string]*account, error) {
 	var file struct {
 		Users map[string]fileUser `toml:"users"`
 	}
-	meta, err := toml.Decode(string(data), &file)
-	if err != nil {
-		var pe toml.ParseError
-		if errors.As(err, &pe) {
-			return nil, fmt.Errorf("%s: line %d is not valid TOML", path, pe.Position.Line)
-		}
-		return nil, fmt.Errorf("%s: a value has the wrong type: role and password are strings, prefixes is a list of strings", path)
-	}
-	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return nil, fmt.Errorf("%s: unknown key %q: a user has role, password and prefixes", path, unknown[0].String())
+	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
+	if err := dec.Decode(&file); err != nil {
+		return nil, fmt.Errorf("%s: %s", path, describe(err))
 	}
 	if len(file.Users) == 0 {
 		return nil, fmt.Errorf("%s: holds no user: add one, as [users.NAME] with role and password", path)
@@ -64,6 +58,22 @@ func parse(path string, data []byte) (map[string]*account, error) {
 		accounts[name] = a
 	}
 	return accounts, nil
+}
+
+// describe says what is wrong with the file's form and where, in words of its
+// own: the parser's may quote the line.
+func describe(err error) string {
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) && len(strict.Errors) > 0 {
+		line, _ := strict.Errors[0].Position()
+		return fmt.Sprintf("line %d: unknown key: a user is [users.NAME] with role, password and prefixes", line)
+	}
+	var at *toml.DecodeError
+	if errors.As(err, &at) {
+		line, _ := at.Position()
+		return fmt.Sprintf("line %d is not valid TOML, or its value has the wrong type (role and password are strings, prefixes is a list of strings)", line)
+	}
+	return "not valid TOML"
 }
 
 func (fu fileUser) account(name string) (*account, error) {

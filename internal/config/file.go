@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"sort"
 	"strconv"
+	"strings"
 
-	"github.com/BurntSushi/toml"
+	toml "github.com/pelletier/go-toml/v2"
 )
 
-// maxFileBytes bounds a configuration file: the parser recurses into nested
-// values, and no honest file comes near this.
+// maxFileBytes bounds a configuration file; no honest one comes near.
 const maxFileBytes = 64 << 10
 
 // ApplyFile sets what the TOML text in data says and returns the names of the
@@ -24,12 +24,13 @@ func ApplyFile(c *Server, path string, data []byte) ([]string, error) {
 		return nil, fmt.Errorf("%s: %d bytes are too many for a configuration file (limit %d)", path, len(data), maxFileBytes)
 	}
 	raw := map[string]any{}
-	if _, err := toml.Decode(string(data), &raw); err != nil {
-		var pe toml.ParseError
-		if errors.As(err, &pe) {
-			return nil, fmt.Errorf("%s: line %d: %s", path, pe.Position.Line, oneLine(pe.Message, pe.Error()))
+	if err := toml.Unmarshal(data, &raw); err != nil {
+		var at *toml.DecodeError
+		if errors.As(err, &at) {
+			line, _ := at.Position()
+			return nil, fmt.Errorf("%s: line %d: %s", path, line, excerpt(strings.TrimPrefix(at.Error(), "toml: ")))
 		}
-		return nil, fmt.Errorf("%s: %s", path, oneLine(err.Error(), ""))
+		return nil, fmt.Errorf("%s: %s", path, excerpt(err.Error()))
 	}
 	keys := make([]string, 0, len(raw))
 	for k := range raw {
@@ -46,7 +47,7 @@ func ApplyFile(c *Server, path string, data []byte) ([]string, error) {
 	for _, k := range keys {
 		s := rows[k]
 		if s == nil {
-			return nil, fmt.Errorf("%s: unknown setting %q%s", path, k, suggestion(k, names))
+			return nil, fmt.Errorf("%s: unknown setting %q%s", path, excerpt(k), suggestion(k, names))
 		}
 		text, err := scalarText(raw[k])
 		if err != nil {
@@ -75,15 +76,14 @@ func scalarText(v any) (string, error) {
 	}
 }
 
-// oneLine returns the first line of text, or of other when text is empty.
-func oneLine(text, other string) string {
-	if text == "" {
-		text = other
+// excerpt keeps what a parser says to one line of reasonable length.
+func excerpt(text string) string {
+	const longest = 120
+	if i := strings.IndexAny(text, "\r\n"); i >= 0 {
+		text = text[:i]
 	}
-	for i := range len(text) {
-		if text[i] == '\n' {
-			return text[:i]
-		}
+	if len(text) > longest {
+		text = strings.ToValidUTF8(text[:longest], "") + "…"
 	}
 	return text
 }

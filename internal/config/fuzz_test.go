@@ -48,3 +48,29 @@ func FuzzFile(f *testing.F) {
 
 // allocationCeiling is far above what a file of maxFileBytes costs.
 const allocationCeiling = 64 << 20
+
+// Files made to be expensive, at the limit of size: deep nesting, deep keys,
+// many keys.
+func TestHostileFilesCostLittle(t *testing.T) {
+	fill := func(unit string) string { return strings.Repeat(unit, (maxFileBytes-64)/len(unit)) }
+	for name, text := range map[string]string{
+		"nested arrays": "addr = " + fill("["),
+		"closed arrays": "addr = " + strings.Repeat("[", 30000) + strings.Repeat("]", 30000),
+		"inline tables": "addr = " + fill("{a="),
+		"dotted key":    fill("a.") + "a = 1",
+		"table headers": fill("[[a]]\n"),
+		"long string":   "addr = \"" + fill("x") + "\"",
+		"comment":       fill("#"),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Load([]string{"--config=f"}, nil, files(map[string]string{"f": text}))
+		runtime.ReadMemStats(&after)
+		if spent := after.TotalAlloc - before.TotalAlloc; spent > allocationCeiling {
+			t.Errorf("%s: %d bytes of file cost %d MiB", name, len(text), spent>>20)
+		}
+		if err != nil && len(err.Error()) > 500 {
+			t.Errorf("%s: the error has %d bytes", name, len(err.Error()))
+		}
+	}
+}

@@ -41,7 +41,7 @@ func ParseSize(text string) (int64, error) {
 	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
 		hi, lo := bits.Mul64(n, factor)
 		if hi != 0 || lo > math.MaxInt64 {
-			return 0, fmt.Errorf("size %q is too large", text)
+			return 0, fmt.Errorf("size %q is too large", excerpt(text))
 		}
 		return int64(lo), nil
 	}
@@ -51,7 +51,7 @@ func ParseSize(text string) (int64, error) {
 			return int64(b), nil
 		}
 	}
-	return 0, fmt.Errorf("%q is not a size (write 64MiB, 2GiB, 500mb or a number of bytes)", text)
+	return 0, fmt.Errorf("%q is not a size (write 64MiB, 2GiB, 500mb or a number of bytes)", excerpt(text))
 }
 
 func digits(s string) bool {

@@ -19,16 +19,22 @@ type value interface {
 	redis() string         // as CONFIG GET shows it under a Redis name
 }
 
-// stringValue takes any text without control characters: they would garble
-// the one-line errors and logs that quote it.
+// maxTextBytes bounds a text: a path or an address.
+const maxTextBytes = 4096
+
+// stringValue takes any text of reasonable length without control characters:
+// they would garble the one-line errors and logs that quote it.
 type stringValue struct {
 	p    *string
 	kind string
 }
 
 func (v stringValue) Set(text string) error {
+	if len(text) > maxTextBytes {
+		return fmt.Errorf("%d bytes are too long (limit %d)", len(text), maxTextBytes)
+	}
 	if strings.ContainsFunc(text, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
-		return fmt.Errorf("%q holds control characters", text)
+		return fmt.Errorf("%q holds control characters", excerpt(text))
 	}
 	*v.p = text
 	return nil
@@ -47,7 +53,7 @@ func (v boolValue) Set(text string) error {
 	case "false", "no", "off", "0":
 		*v.p = false
 	default:
-		return fmt.Errorf("%q is neither true nor false", text)
+		return fmt.Errorf("%q is neither true nor false", excerpt(text))
 	}
 	return nil
 }
@@ -69,7 +75,7 @@ type intValue struct {
 func (v intValue) Set(text string) error {
 	n, err := strconv.Atoi(text)
 	if err != nil {
-		return fmt.Errorf("%q is not a whole number", text)
+		return fmt.Errorf("%q is not a whole number", excerpt(text))
 	}
 	if err := (intValue{&n, v.min, v.max}).check(); err != nil {
 		return err
@@ -166,13 +172,13 @@ func (v durationValue) check() error {
 func parseDuration(text string) (time.Duration, error) {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		if n < 0 || n > math.MaxInt64/int64(time.Second) {
-			return 0, fmt.Errorf("%q seconds is out of range", text)
+			return 0, fmt.Errorf("%q seconds is out of range", excerpt(text))
 		}
 		return time.Duration(n) * time.Second, nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		return 0, fmt.Errorf("%q is not a duration (write 500ms, 30s, 5m or 1h)", text)
+		return 0, fmt.Errorf("%q is not a duration (write 500ms, 30s, 5m or 1h)", excerpt(text))
 	}
 	return d, nil
 }
@@ -203,7 +209,7 @@ func (v enumValue) Set(text string) error {
 		w = ours
 	}
 	if err := (enumValue{p: &w, words: v.words}).check(); err != nil {
-		return fmt.Errorf("%q is not one of %s", text, strings.Join(v.words, ", "))
+		return fmt.Errorf("%q is not one of %s", excerpt(text), strings.Join(v.words, ", "))
 	}
 	*v.p = w
 	return nil
