@@ -123,3 +123,31 @@ func parallel(n int, work func(worker int) error) error {
 	wg.Wait()
 	return errors.Join(errs...)
 }
+
+// FillPaced sets the keys from (inclusive) to (exclusive) on one connection, n of them per tick, so that what else
+// talks to the server is not starved.
+func FillPaced(ctx context.Context, addr string, from, to uint64, values Values, n uint64, tick time.Duration) error {
+	pipe, err := Dial(ctx, addr, RESP)
+	if err != nil {
+		return err
+	}
+	defer pipe.Close()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	var key []byte
+	for begin := from; begin < to; begin += n {
+		for i := begin; i < min(begin+n, to); i++ {
+			key = AppendKey(key[:0], i)
+			pipe.Set(key, values.At(i))
+		}
+		if err := pipe.Flush(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package load
+
+import (
+	"context"
+
+	"github.com/prakashpandey/vegadb/client"
+)
+
+// Vega is the Go client of this repository, with its defaults.
+type Vega struct{ client *client.Client }
+
+// OpenVega connects to a vega-server.
+func OpenVega(ctx context.Context, addr string) (*Vega, error) {
+	c, err := client.Open(ctx, client.Options{Addresses: []string{addr}})
+	if err != nil {
+		return nil, err
+	}
+	return &Vega{client: c}, nil
+}
+
+// Get implements Library.
+func (v *Vega) Get(ctx context.Context, key string) error {
+	_, err := v.client.Get(ctx, key)
+	return err
+}
+
+// Set implements Library.
+func (v *Vega) Set(ctx context.Context, key, value string) error {
+	_, err := v.client.Put(ctx, key, []byte(value))
+	return err
+}
+
+// GetBatch implements Library.
+func (v *Vega) GetBatch(ctx context.Context, keys []string) error {
+	results, err := v.client.GetBatch(ctx, keys)
+	return firstError(results, err)
+}
+
+// SetBatch implements Library.
+func (v *Vega) SetBatch(ctx context.Context, keys []string, value string) error {
+	var batch client.Batch
+	text := []byte(value)
+	for _, key := range keys {
+		batch.Put(key, text)
+	}
+	results, err := v.client.Batch(ctx, &batch)
+	return firstError(results, err)
+}
+
+// Close implements Library.
+func (v *Vega) Close() error { return v.client.Close() }
+
+func firstError(results []client.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	for i := range results {
+		if err := results[i].Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
