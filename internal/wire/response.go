@@ -196,3 +196,9 @@ func (r *Response) decodeOptional(b []byte) []byte {
 	}
 	return b
 }
+
+// PeekReply returns kind and request id of a frame that ParseFrame returned, for
+// those who must look a request up before they decode the reply.
+func PeekReply(frame []byte) (kind uint8, id uint32) {
+	return frame[0], le.Uint32(frame[4:])
+}

@@ -1,0 +1,215 @@
+package client
+
+import (
+	"github.com/prakashpandey/vegadb/internal/wire"
+)
+
+// call is one request on its way. Calls are pooled: a caller takes one, fills
+// it, hands it to a connection and sleeps on done; whoever settles the call
+// (reader, sweeper, a dying connection) fills the outcome and sends to done
+// exactly once. From then on the call is the caller's again.
+type call struct {
+	done chan struct{} // capacity 1
+	lane uint32        // fixed: spreads calls over a node's connections
+
+	// The request. Written by the caller before submit.
+	req       wire.Request
+	key       string
+	value     []byte // PUT: the value; batches and PING: the encoded body
+	expiry    uint64
+	ifVersion uint64
+	delta     int64
+	cursor    uint64
+	limit     uint32
+	receipt   *Receipt
+	dst       []byte // where the reply's body goes; nil: a fresh slice of its size
+
+	// The outcome. Written by whoever settles the call.
+	outcome outcome
+	node    string // address of the last one asked
+	status  wire.Status
+	version uint64
+	reply   wire.Response // without Body; only when extra
+	extra   bool          // the reply has more than a version
+	text    string        // the server's words when status blames something
+	cause   error
+
+	// Where the call is. Guarded by the connection's mu.
+	state      callState
+	slot       uint32
+	position   uint64 // where its frame ends in the connection's stream of bytes
+	expires    uint32 // tick at which it times out, see sweeper
+	mayExpire  bool
+	frame      []byte // a large request, encoded beforehand
+	prev, next *call  // neighbours among the waiting
+
+	body    []byte                   // GETBATCH's body is built here; its memory stays with the call
+	scratch [wire.EntryMetaSize]byte // for short bodies
+}
+
+type callState uint8
+
+const (
+	callIdle    callState = iota
+	callWaiting           // for the window
+	callSent              // in a slot: its frame is in the buffer or beyond
+	callSettled           // somebody took it to settle it
+)
+
+// outcome is how an attempt on one connection ended.
+type outcome uint8
+
+const (
+	untried      outcome = iota
+	replied              // the server has answered, or would have
+	lostUnsent           // the connection died and the request surely never left
+	lostSent             // the connection died after (part of) it may have left
+	timedOut             // too late, never sent
+	timedOutSent         // too late, sent
+	canceled             // the context ended first, never sent
+	canceledSent         // the context ended first, sent
+)
+
+// largeFrame is the size from which a request is encoded outside the
+// connection's lock and written by itself, so that copying it stalls nobody.
+const largeFrame = 16 << 10
+
+// reset drops every reference, so that a pooled call keeps nothing alive.
+func (cl *call) reset() {
+	cl.req.Flags = 0
+	cl.req.OpFlags = 0
+	cl.key, cl.value, cl.dst, cl.frame = "", nil, nil, nil
+	cl.receipt, cl.cause, cl.text = nil, nil, ""
+	cl.state = callIdle
+	cl.extra = false
+	cl.outcome, cl.node = untried, ""
+}
+
+// bodySize is about what the request's body takes.
+func (cl *call) bodySize() int { return len(cl.key) + len(cl.value) + 3*8 }
+
+// appendFrame appends the encoded request.
+func (cl *call) appendFrame(dst []byte) []byte {
+	start := len(dst)
+	dst = cl.appendBody(cl.req.AppendHeader(dst))
+	wire.FinishFrame(dst, start)
+	return dst
+}
+
+// appendBody appends the operation's body.
+func (cl *call) appendBody(dst []byte) []byte {
+	switch cl.req.Op {
+	case wire.OpGet, wire.OpPersist:
+		return append(dst, cl.key...)
+	case wire.OpPut:
+		return wire.AppendPut(dst, cl.req.OpFlags, cl.key, cl.value, cl.expiry, cl.ifVersion)
+	case wire.OpDelete:
+		return wire.AppendDelete(dst, cl.req.OpFlags, cl.key, cl.ifVersion)
+	case wire.OpIncrement:
+		return wire.AppendIncrement(dst, cl.req.OpFlags, cl.key, cl.delta, cl.expiry)
+	case wire.OpExpire:
+		return wire.AppendExpire(dst, cl.key, cl.expiry)
+	case wire.OpScan:
+		return wire.AppendScan(dst, cl.cursor, cl.limit, cl.key)
+	}
+	return append(dst, cl.value...)
+}
+
+// setFrameID writes the request id into an encoded frame.
+func setFrameID(frame []byte, id uint32) {
+	frame[8], frame[9], frame[10], frame[11] = byte(id), byte(id>>8), byte(id>>16), byte(id>>24)
+}
+
+// apply writes options into the request. allowed are those that the operation
+// has a use for.
+func (cl *call) apply(opts []Option, allowed optionKind) error {
+	for i := range opts {
+		o := &opts[i]
+		if o.kind&allowed == 0 {
+			return cl.refuse("option " + o.kind.String() + " does not apply here")
+		}
+		switch o.kind {
+		case optTTL, optExpireAt:
+			if o.n == 0 {
+				return cl.refuse("WithTTL needs a positive duration")
+			}
+			flag := wire.WriteTTL
+			if o.kind == optExpireAt {
+				flag = wire.WriteExpireAt
+			}
+			cl.req.OpFlags |= flag
+			cl.expiry = o.n
+		case optKeepTTL:
+			cl.req.OpFlags |= wire.WriteKeepTTL
+		case optIfAbsent:
+			cl.req.OpFlags |= wire.WriteIfAbsent
+		case optIfPresent:
+			cl.req.OpFlags |= wire.WriteIfPresent
+		case optIfVersion:
+			cl.req.OpFlags |= wire.WriteIfVersion
+			cl.ifVersion = o.n
+		case optIfNoExpiry:
+			cl.req.OpFlags |= wire.ExpireIfNone
+		case optIfExpiry:
+			cl.req.OpFlags |= wire.ExpireIfSome
+		case optIfLater:
+			cl.req.OpFlags |= wire.ExpireIfLater
+		case optIfEarlier:
+			cl.req.OpFlags |= wire.ExpireIfEarlier
+		case optKeysOnly:
+			cl.req.OpFlags |= wire.ScanKeysOnly
+		case optWait:
+			cl.req.OpFlags |= wire.SnapshotWait
+		case optPrefix:
+			cl.key = o.text
+		case optPageSize:
+			cl.limit = uint32(min(o.n, 1<<31))
+		default:
+			cl.applyHeader(o)
+		}
+	}
+	return nil
+}
+
+// applyHeader handles the options that live in the request's header.
+func (cl *call) applyHeader(o *Option) {
+	switch o.kind {
+	case optConsistency:
+		cl.req.Flags |= wire.FlagConsistency
+		cl.req.Consistency = wire.Consistency(o.n)
+	case optMaxStaleness:
+		cl.req.Flags |= wire.FlagConsistency
+		cl.req.Consistency = wire.Bounded
+		cl.req.ConsistencyArg = o.n
+	case optDurability:
+		cl.setDurability()
+		cl.req.Durability = wire.Durability(o.n)
+	case optAcks:
+		cl.setDurability()
+		cl.req.Acks = wire.Acks(o.n)
+	case optReceipt:
+		cl.req.Flags |= wire.FlagReceipt | wire.FlagTiming
+		cl.receipt = o.receipt
+	}
+}
+
+// setDurability raises the flag; the first time it clears what an earlier use of
+// the pooled call has left.
+func (cl *call) setDurability() {
+	if cl.req.Flags&wire.FlagDurability == 0 {
+		cl.req.Flags |= wire.FlagDurability
+		cl.req.Acks, cl.req.Durability = wire.AcksDefault, wire.DurabilityDefault
+	}
+}
+
+func (cl *call) refuse(message string) error {
+	return &Error{Op: cl.req.Op.Name(), Key: cl.errorKey(), Status: Status(wire.InvalidArgument), Message: message}
+}
+
+// errorKey is the key to show in an error: of a SCAN there is none.
+func (cl *call) errorKey() string {
+	if cl.req.Op == wire.OpScan {
+		return ""
+	}
+	return cl.key
+}

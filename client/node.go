@@ -1,0 +1,291 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prakashpandey/vegadb/internal/wire"
+)
+
+// node is one server address with its connections.
+type node struct {
+	client  *Client
+	address string
+	links   []*link
+	once    sync.Once // starts the links
+}
+
+// link is the place of one connection: it dials, hands the connection out while
+// it lives, and dials again, with growing pauses, when it has died. One goroutine
+// (run) does that and reads the connection meanwhile.
+type link struct {
+	node *node
+	conn atomic.Pointer[conn] // nil while there is none
+
+	mu      sync.Mutex
+	lastErr error // why there is no connection; nil before the first try; guarded by mu
+
+	ctx    context.Context // ends with the client
+	cancel context.CancelFunc
+}
+
+// Pauses between dials: doubling from first to last, each between half and the
+// whole of itself by chance, so that a thousand clients do not come back at once.
+const (
+	backoffFirst = 5 * time.Millisecond
+	backoffLast  = 2 * time.Second
+	// aliveLong is how long a connection must have lived for its end not to
+	// count as one more failure.
+	aliveLong = time.Second
+)
+
+func newNode(c *Client, address string) *node {
+	n := &node{client: c, address: address}
+	for range c.opts.Connections {
+		l := &link{node: n}
+		l.ctx, l.cancel = context.WithCancel(context.Background())
+		n.links = append(n.links, l)
+	}
+	return n
+}
+
+// start lets the node's links connect. It may be called again and again.
+func (n *node) start() {
+	n.once.Do(func() {
+		for _, l := range n.links {
+			n.client.wg.Add(1)
+			go l.run()
+		}
+	})
+}
+
+// connectFirst starts the node and waits for its first link to connect or fail.
+func (n *node) connectFirst(ctx context.Context) error {
+	n.start()
+	l := n.links[0]
+	for {
+		changed := n.client.changes()
+		if l.conn.Load() != nil {
+			return nil
+		}
+		if err := l.why(); err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return &Error{Op: "OPEN", Node: n.address, Status: Status(wire.Timeout), Cause: ctx.Err()}
+		}
+	}
+}
+
+// reachable reports whether a call would find a connection.
+func (n *node) reachable() bool {
+	for _, l := range n.links {
+		if l.conn.Load() != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// close ends the links; once was perhaps never done.
+func (n *node) close() {
+	n.once.Do(func() {})
+	for _, l := range n.links {
+		l.cancel()
+		if cn := l.conn.Load(); cn != nil {
+			cn.fail(ErrClosed)
+		}
+	}
+}
+
+// link returns the link for a lane: its own, or one that is connected.
+func (n *node) link(lane uint32) *link {
+	own := n.links[int(lane)%len(n.links)]
+	if len(n.links) == 1 || own.conn.Load() != nil {
+		return own
+	}
+	for _, l := range n.links {
+		if l.conn.Load() != nil {
+			return l
+		}
+	}
+	return own
+}
+
+// why returns what ended the last connection or try; nil before the first.
+func (l *link) why() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lastErr
+}
+
+// publish makes a connection, or the lack of one, known to all who wait.
+func (l *link) publish(cn *conn, err error) {
+	l.mu.Lock()
+	l.conn.Store(cn)
+	l.lastErr = err
+	l.mu.Unlock()
+	l.node.client.announce()
+}
+
+// run connects, reads and reconnects until the client is closed.
+func (l *link) run() {
+	defer l.node.client.wg.Done()
+	pause := backoffFirst
+	for l.ctx.Err() == nil {
+		cn, err := l.dial()
+		if err != nil {
+			l.publish(nil, err)
+		} else {
+			since := time.Now()
+			l.publish(cn, nil)
+			l.serve(cn)
+			l.publish(nil, &Error{Op: "CONNECTION", Node: l.node.address, Status: Status(wire.Unavailable), Cause: cn.cause()})
+			if time.Since(since) > aliveLong {
+				pause = backoffFirst
+			}
+		}
+		var e *Error
+		wait := jitter(pause)
+		if errors.As(err, &e) && e.RetryAfter > wait {
+			wait = e.RetryAfter
+		}
+		pause = min(2*pause, backoffLast)
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-l.ctx.Done():
+			timer.Stop()
+		}
+	}
+	l.publish(nil, ErrClosed)
+}
+
+// serve runs the connection until it dies; both its goroutines are gone then.
+func (l *link) serve(cn *conn) {
+	stop := context.AfterFunc(l.ctx, func() { cn.fail(ErrClosed) })
+	defer stop()
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		cn.write()
+	}()
+	cn.read()
+	<-written
+}
+
+// dial connects and shakes hands.
+func (l *link) dial() (*conn, error) {
+	opts := &l.node.client.opts
+	ctx, cancel := context.WithTimeout(l.ctx, opts.DialTimeout)
+	defer cancel()
+	nc, err := opts.Dial(ctx, "tcp", l.node.address)
+	if err != nil {
+		return nil, l.dialError(wire.Unavailable, err)
+	}
+	// A context that ends cuts the handshake short, whatever it waits for.
+	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if opts.TLS != nil {
+		if nc, err = l.handshakeTLS(ctx, nc); err != nil {
+			return nil, err
+		}
+	}
+	hello, rest, err := l.handshake(nc)
+	if err == nil && !stop() {
+		err = l.dialError(wire.Unavailable, context.Cause(ctx))
+	}
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return newConn(l, nc, hello, rest), nil
+}
+
+func (l *link) handshakeTLS(ctx context.Context, nc net.Conn) (net.Conn, error) {
+	config := l.node.client.opts.TLS
+	if config.ServerName == "" && !config.InsecureSkipVerify {
+		host, _, _ := net.SplitHostPort(l.node.address)
+		config = config.Clone()
+		config.ServerName = host
+	}
+	tc := tls.Client(nc, config)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		nc.Close()
+		return nil, l.dialError(wire.Unavailable, fmt.Errorf("TLS handshake: %w", err))
+	}
+	return tc, nil
+}
+
+// handshake sends the client's hello and reads the server's. rest is what came
+// behind it.
+func (l *link) handshake(nc net.Conn) (hello wire.ServerHello, rest []byte, err error) {
+	opts := &l.node.client.opts
+	ours := wire.ClientHello{MinVersion: wire.Version1, MaxVersion: wire.Version1, ClientName: opts.Name}
+	if opts.Username != "" || opts.Password != "" {
+		ours.Auth, ours.Username, ours.Password = wire.AuthPassword, opts.Username, opts.Password
+	}
+	if _, err := nc.Write(ours.Append(nil)); err != nil {
+		return hello, nil, l.dialError(wire.Unavailable, fmt.Errorf("sending the handshake: %w", err))
+	}
+	buf := make([]byte, 0, 1024)
+	for {
+		payload, n, err := wire.ParseHello(buf)
+		if err != nil {
+			return hello, nil, l.dialError(wire.ProtocolError, fmt.Errorf("is this a VegaDB server? %w", err))
+		}
+		if n > 0 {
+			if err := hello.Decode(payload); err != nil {
+				return hello, nil, l.dialError(wire.ProtocolError, err)
+			}
+			return hello, buf[n:], l.judge(&hello)
+		}
+		if len(buf) == cap(buf) {
+			buf = append(buf, make([]byte, len(buf))...)[:len(buf)]
+		}
+		n, err = nc.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err != nil && n == 0 {
+			return hello, nil, l.dialError(wire.Unavailable, fmt.Errorf("reading the server's handshake: %w", err))
+		}
+	}
+}
+
+// judge turns a refusal in the server's hello into an error.
+func (l *link) judge(h *wire.ServerHello) error {
+	if h.Status != wire.OK {
+		return &Error{Op: "CONNECT", Node: l.node.address, Status: Status(h.Status), Message: h.Message,
+			RetryAfter: time.Duration(h.RetryAfterMs) * time.Millisecond}
+	}
+	if h.Version != wire.Version1 {
+		return l.dialError(wire.UnsupportedVersion, fmt.Errorf("the server chose version %d, which was not offered", h.Version))
+	}
+	if h.Limits.MaxFrame < minMaxFrame {
+		return l.dialError(wire.ProtocolError, fmt.Errorf("the server's frame limit of %d bytes is too small to work with", h.Limits.MaxFrame))
+	}
+	if err := l.node.client.joinCluster(h.ClusterID); err != nil {
+		return l.dialError(wire.InvalidArgument, err)
+	}
+	return nil
+}
+
+func (l *link) dialError(s wire.Status, cause error) error {
+	if l.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return &Error{Op: "CONNECT", Node: l.node.address, Status: Status(s), Cause: cause}
+}
+
+// jitter returns a duration between half of d and d.
+func jitter(d time.Duration) time.Duration {
+	return d/2 + rand.N(d/2+1)
+}

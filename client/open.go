@@ -1,0 +1,202 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prakashpandey/vegadb/internal/wire"
+)
+
+// Client talks to a server or, later, a cluster. It is safe for use by any
+// number of goroutines, and meant to be shared by all of a program's.
+type Client struct {
+	opts Options
+
+	nodes     []*node      // one per address
+	preferred atomic.Int32 // index of the node that calls go to first
+
+	mu        sync.Mutex
+	clusterID string        // of the first server met; guarded by mu
+	changed   chan struct{} // closed and replaced when a link's state changes; guarded by mu
+
+	calls   sync.Pool // of *call
+	lanes   atomic.Uint32
+	sweeper sweeper
+
+	closing chan struct{} // closed by Close
+	once    sync.Once
+	wg      sync.WaitGroup // every goroutine of the client
+}
+
+// Bounds and defaults of Options.
+const (
+	maxConnections       = 16
+	defaultTimeout       = 5 * time.Second
+	defaultDialTimeout   = 5 * time.Second
+	defaultMaxInFlight   = 4096
+	maxMaxInFlight       = 1 << 16
+	defaultInFlightBytes = 16 << 20
+)
+
+func (o Options) withDefaults() (Options, error) {
+	if len(o.Addresses) == 0 {
+		return o, errors.New("vegadb: Options.Addresses is empty: name at least one host:port")
+	}
+	for _, a := range o.Addresses {
+		if _, _, err := net.SplitHostPort(a); err != nil {
+			return o, fmt.Errorf("vegadb: address %q is not host:port: %w", a, err)
+		}
+	}
+	o.Addresses = append([]string(nil), o.Addresses...)
+	if o.Connections == 0 {
+		o.Connections = 1
+	}
+	if o.Connections < 0 || o.Connections > maxConnections {
+		return o, fmt.Errorf("vegadb: Options.Connections is %d: it must lie between 1 and %d", o.Connections, maxConnections)
+	}
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.DialTimeout <= 0 {
+		o.DialTimeout = defaultDialTimeout
+	}
+	if o.MaxInFlight <= 0 {
+		o.MaxInFlight = defaultMaxInFlight
+	}
+	o.MaxInFlight = min(o.MaxInFlight, maxMaxInFlight)
+	if o.MaxInFlightBytes <= 0 {
+		o.MaxInFlightBytes = defaultInFlightBytes
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{}).DialContext
+	}
+	return o, nil
+}
+
+// Open connects to the first of opts.Addresses that answers. It fails when none
+// does before ctx ends or every address has failed once; from then on the client
+// reconnects by itself for as long as it is open. Close it after use.
+func Open(ctx context.Context, opts Options) (*Client, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{opts: opts, changed: make(chan struct{}), closing: make(chan struct{})}
+	c.calls.New = func() any {
+		return &call{done: make(chan struct{}, 1), lane: c.lanes.Add(1)}
+	}
+	c.sweeper.init(opts.Timeout)
+	for _, address := range opts.Addresses {
+		c.nodes = append(c.nodes, newNode(c, address))
+	}
+	c.wg.Add(1)
+	go c.sweep()
+	var failures []error
+	for i, n := range c.nodes {
+		if err := n.connectFirst(ctx); err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		c.preferred.Store(int32(i))
+		return c, nil
+	}
+	c.Close()
+	return nil, errors.Join(failures...)
+}
+
+// Close ends every connection and goroutine of the client and returns when they
+// are gone. Calls that wait fail: ErrUnknownOutcome for writes that were sent,
+// ErrClosed for the rest (errors.Is with ErrClosed holds for both).
+func (c *Client) Close() error {
+	c.once.Do(func() { close(c.closing) })
+	for _, n := range c.nodes {
+		n.close()
+	}
+	c.wg.Wait()
+	return nil
+}
+
+// isClosed reports whether Close was called.
+func (c *Client) isClosed() bool {
+	select {
+	case <-c.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// joinCluster refuses a server of another cluster than the first one met: its
+// data would be other data.
+func (c *Client) joinCluster(id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.clusterID == "" {
+		c.clusterID = id
+	}
+	if id != c.clusterID {
+		return fmt.Errorf("it belongs to cluster %q, not to %q as the server met first", id, c.clusterID)
+	}
+	return nil
+}
+
+// changes returns a channel that is closed when the state of any link changes.
+// Take it before looking at the state.
+func (c *Client) changes() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed
+}
+
+// announce tells those who wait that a link's state has changed.
+func (c *Client) announce() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// pick returns the node that serves key. On a single node that is the one
+// preferred, or, while it cannot be reached, another that can; with a topology it
+// will be the leader of the key's partition.
+func (c *Client) pick(string) *node {
+	at := int(c.preferred.Load())
+	n := c.nodes[at]
+	if len(c.nodes) == 1 || n.reachable() {
+		return n
+	}
+	for i := 1; i < len(c.nodes); i++ {
+		other := (at + i) % len(c.nodes)
+		c.nodes[other].start()
+		if c.nodes[other].reachable() {
+			c.preferred.CompareAndSwap(int32(at), int32(other))
+			return c.nodes[other]
+		}
+	}
+	return n
+}
+
+// begin takes a call from the pool.
+func (c *Client) begin(op wire.Op, key string) *call {
+	cl := c.calls.Get().(*call)
+	cl.req.Op = op
+	cl.key = key
+	return cl
+}
+
+// maxKeptBody bounds the memory that a pooled call keeps.
+const maxKeptBody = 64 << 10
+
+// release gives the call back.
+func (c *Client) release(cl *call) {
+	cl.reset()
+	if cap(cl.body) > maxKeptBody {
+		cl.body = nil
+	}
+	c.calls.Put(cl)
+}
