@@ -32,7 +32,9 @@ func (s *Spec) flagWords() (words []string) {
 func (s *Spec) InCategory(name string) bool {
 	switch name {
 	case "keyspace":
-		return s.Group == "generic"
+		if s.Group == "generic" {
+			return true
+		}
 	case "read":
 		return s.Flags&FlagReadOnly != 0
 	case "write":

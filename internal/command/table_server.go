@@ -4,18 +4,18 @@ func serverCommands() []*Spec {
 	everyKey := "O(N), N being the number of keys in the database"
 	specs := []*Spec{
 		{
-			Name: "dbsize", Arity: 1, Flags: FlagReadOnly | FlagFast, Since: "1.0.0", Complexity: "O(1)",
+			Name: "dbsize", Arity: 1, Flags: FlagReadOnly | FlagFast, Categories: "keyspace", Since: "1.0.0", Complexity: "O(1)",
 			Summary: "Returns the number of keys.",
 			Tips:    []string{"request_policy:all_shards", "response_policy:agg_sum"},
 		},
 		{
-			Name: "flushall", Arity: -1, Flags: FlagWrite, Categories: "dangerous", Since: "1.0.0", Complexity: everyKey,
+			Name: "flushall", Arity: -1, Flags: FlagWrite, Categories: "keyspace dangerous", Since: "1.0.0", Complexity: everyKey,
 			Syntax:  "flush-type:[ASYNC | SYNC]",
 			Summary: "Removes all keys.",
 			Tips:    []string{"request_policy:all_shards", "response_policy:all_succeeded"},
 		},
 		{
-			Name: "flushdb", Arity: -1, Flags: FlagWrite, Categories: "dangerous", Since: "1.0.0", Complexity: everyKey,
+			Name: "flushdb", Arity: -1, Flags: FlagWrite, Categories: "keyspace dangerous", Since: "1.0.0", Complexity: everyKey,
 			Syntax:  "flush-type:[ASYNC | SYNC]",
 			Summary: "Removes all keys of the database, which is all keys.",
 			Tips:    []string{"request_policy:all_shards", "response_policy:all_succeeded"},
