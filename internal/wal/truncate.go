@@ -1,0 +1,82 @@
+package wal
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/prakashpandey/vegadb/internal/invariants"
+)
+
+func sortGroups(groups []uint32) { slices.Sort(groups) }
+
+// SetFloor says that the records of a group up to index are covered by a published snapshot: the log may
+// forget them. A floor never goes down.
+func (l *Log) SetFloor(group uint32, index uint64) {
+	l.indexMu.Lock()
+	defer l.indexMu.Unlock()
+	l.floors.raise(group, index)
+}
+
+// Laggards returns the groups, ascending, that keep the oldest segment from being removed: those whose newest record
+// in it is above their floor. It returns none if there is no full segment.
+func (l *Log) Laggards() []uint32 {
+	s := l.oldest()
+	if s == nil {
+		return nil
+	}
+	l.indexMu.Lock()
+	defer l.indexMu.Unlock()
+	return s.indexes.above(&l.floors)
+}
+
+// oldest returns the oldest segment if it could be removed, were it not for its records: if what follows it is
+// durable. A log therefore always begins with a segment whose first batch was durable, so that
+// recovery can tell damage there from an unfinished write.
+func (l *Log) oldest() *segment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tailAt == 0 {
+		return nil
+	}
+	next := l.segments[1]
+	if next.firstSeq == 0 || next.firstSeq > l.syncedSeq || l.zeroing.seg == l.segments[0] {
+		return nil
+	}
+	return l.segments[0]
+}
+
+// Truncate removes the oldest segments as long as all their records are below their groups' floors, and returns how
+// many it removed. Each removal is durable before the next begins: a crash leaves no gap.
+func (l *Log) Truncate() (removed int, err error) {
+	l.truncateMu.Lock()
+	defer l.truncateMu.Unlock()
+	for {
+		s := l.oldest()
+		if s == nil || len(l.Laggards()) > 0 {
+			return removed, nil
+		}
+		if err := l.o.FS.Remove(s.name); err != nil && !isNotExist(err) {
+			return removed, fmt.Errorf("truncate log: %w", err)
+		}
+		if err := l.o.FS.SyncDir(l.o.Dir); err != nil {
+			return removed, fmt.Errorf("truncate log: %w", err)
+		}
+		l.forget(s)
+		l.count.truncated.Add(1)
+		removed++
+		l.wakePreparer() // there may be space now
+	}
+}
+
+// forget drops the oldest segment, whose file is gone.
+func (l *Log) forget(s *segment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	invariants.Check(l.segments[0] == s && l.tailAt > 0, "segment %d is not the oldest", s.number)
+	if s.f != nil {
+		s.f.Close()
+		s.f = nil
+	}
+	l.segments = append([]*segment(nil), l.segments[1:]...)
+	l.tailAt--
+}

@@ -1,0 +1,357 @@
+package wal
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/prakashpandey/vegadb/internal/invariants"
+)
+
+// run is the goroutine that syncs and reports durability; under policy Always it also writes.
+func (l *Log) run() {
+	defer l.done.Done()
+	defer l.stopOnce.Do(func() { close(l.stop) })
+	tick, stopTick := l.ticker()
+	defer stopTick()
+	for {
+		ticked := false
+		select {
+		case <-l.wake:
+		case <-tick:
+			ticked = true
+		case <-l.failed:
+			return
+		}
+		l.mu.Lock()
+		closing, wanted := l.closing, l.wantSync
+		l.wantSync = false
+		l.mu.Unlock()
+		if l.o.Policy == Always && !closing && !wanted {
+			l.collect()
+		}
+		if err := l.round(ticked, wanted, closing); err != nil {
+			l.fail(err)
+			return
+		}
+		if closing {
+			if err := l.mark(); err != nil {
+				l.fail(err)
+			}
+			return
+		}
+	}
+}
+
+// ticker returns the clock of policy EverySec; the other policies have none.
+func (l *Log) ticker() (<-chan time.Time, func()) {
+	if l.o.Policy != EverySec {
+		return nil, func() {}
+	}
+	t := time.NewTicker(syncInterval)
+	return t.C, t.Stop
+}
+
+// collect waits for more appends as long as the gather policy says. It yields instead of sleeping: a
+// timer's resolution is coarser than the whole wait.
+func (l *Log) collect() {
+	done := l.durable.Load()
+	pending := int(l.appended.Load() - done)
+	if pending == 0 || !l.gather.more(pending, 0, 0) {
+		return
+	}
+	first := time.Now()
+	last := first
+	for {
+		runtime.Gosched()
+		now := time.Now()
+		if n := int(l.appended.Load() - done); n != pending {
+			pending, last = n, now
+		}
+		if !l.gather.more(pending, now.Sub(first), now.Sub(last)) {
+			return
+		}
+	}
+}
+
+// round writes what is appended and syncs what is written, as the policy and the reason for waking ask.
+func (l *Log) round(ticked, wanted, closing bool) error {
+	everything := l.o.Policy == Always || ticked || wanted || closing
+	if everything || l.crowded() {
+		if err := l.writeUpTo(l.appended.Load()); err != nil {
+			return err
+		}
+	}
+	return l.sync(everything)
+}
+
+// crowded tells whether the queue has become so full that it is written without being asked.
+func (l *Log) crowded() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.queued*2 > l.o.QueueBytes
+}
+
+// mark adds an empty batch that says that everything before it is durable, so that damage to the last real batch
+// is told from an incomplete write. It does nothing if the log ends in a mark, is empty, or has no room left in
+// its last segment: then the next segment's first batch will say it.
+func (l *Log) mark() error {
+	l.mu.Lock()
+	skip := l.marked || l.writtenSeq == 0 || l.open != nil || l.tailEnd+commitBytes > l.tail().capacity
+	if !skip {
+		l.openBatch()
+	}
+	l.mu.Unlock()
+	if skip {
+		return nil
+	}
+	if err := l.writeQueue(); err != nil {
+		return err
+	}
+	return l.sync(true)
+}
+
+// Flush hands everything up to pos to the operating system, which survives the end of this process but not a power
+// cut. It writes in the caller's goroutine and returns at once if somebody else already has. Under policy Always it
+// waits until pos is durable instead: there nothing is acknowledged earlier.
+func (l *Log) Flush(pos uint64) error {
+	if l.o.Policy == Always {
+		return l.flushDurable(pos)
+	}
+	if err := l.writeUpTo(pos); err != nil {
+		l.fail(err)
+		return err
+	}
+	return nil
+}
+
+func (l *Log) flushDurable(pos uint64) error {
+	if l.durable.Load() >= pos {
+		return nil
+	}
+	reached := make(chan struct{})
+	l.NotifyDurable(pos, func() { close(reached) })
+	select {
+	case <-reached:
+		return nil
+	case <-l.failed:
+		return l.failureOf()
+	}
+}
+
+// writeUpTo writes the queue unless pos has been written.
+func (l *Log) writeUpTo(pos uint64) error {
+	if l.written.Load() >= pos {
+		return nil
+	}
+	return l.writeQueue()
+}
+
+// writeQueue writes everything that is queued, in order. Those who come while it works wait for writeMu and then
+// mostly find their part written.
+func (l *Log) writeQueue() error {
+	l.writeMu.Lock()
+	defer l.writeMu.Unlock()
+	l.mu.Lock()
+	l.batches = l.take(l.batches)
+	err := l.failure
+	l.mu.Unlock()
+	for i, b := range l.batches {
+		if err == nil {
+			err = l.writeBatch(b)
+		}
+		l.batches[i] = nil
+	}
+	return err
+}
+
+// writeBatch closes a batch with its commit record and writes it. Requires writeMu.
+func (l *Log) writeBatch(b *batch) error {
+	records := int64(len(b.buf))
+	l.mu.Lock()
+	seq, synced := l.writtenSeq+1, l.syncedSeq
+	for l.zeroing.overlaps(b.seg, b.off, b.off+records+commitBytes) {
+		l.zeroed.Wait() // zeros under way to this place must not arrive after the records
+	}
+	f := b.seg.f
+	l.mu.Unlock()
+	b.buf = appendCommit(b.buf, b.seg.identity, b.off, seq, synced)
+	invariants.Check(b.off+int64(len(b.buf)) <= b.seg.capacity, "batch %d ends past the segment's end", seq)
+	if _, err := f.WriteAt(b.buf, b.off); err != nil {
+		return fmt.Errorf("write log: %w: what is on disk is unknown", err)
+	}
+	l.count.batches.Add(1)
+	l.count.writtenBytes.Add(uint64(len(b.buf)))
+	l.index(b.seg, b.buf[:records])
+
+	l.mu.Lock()
+	rolled := l.wrote(b, seq, records)
+	l.recycle(b)
+	l.mu.Unlock()
+	if rolled {
+		l.wakeRun() // a full segment is synced without waiting, under every policy
+	}
+	return nil
+}
+
+// wrote takes note of a batch handed to the operating system, and tells whether it was the first of a segment.
+// Requires mu.
+func (l *Log) wrote(b *batch, seq uint64, records int64) (first bool) {
+	s := b.seg
+	first = s.firstSeq == 0
+	if first {
+		s.firstSeq = seq
+	}
+	s.lastSeq, s.lastPos = seq, b.lastPos
+	l.writtenSeq = seq
+	l.marked = records == 0
+	l.queued -= records
+	l.sinceOpen += records + commitBytes
+	l.written.Store(b.lastPos)
+	if n := len(l.dirty); n == 0 || l.dirty[n-1] != s {
+		l.dirty = append(l.dirty, s)
+	}
+	if l.wantsZeros() {
+		l.wakePreparer()
+	}
+	return first
+}
+
+// index remembers which groups the segment holds, up to which index.
+func (l *Log) index(s *segment, records []byte) {
+	l.indexMu.Lock()
+	defer l.indexMu.Unlock()
+	for len(records) > 0 {
+		group, index := le.Uint32(records[4:]), le.Uint64(records[16:])
+		s.indexes.raise(group, index)
+		records = records[recordSize(int(le.Uint32(records))):]
+	}
+}
+
+// sync makes what has been written durable and reports it. Unless everything is asked for, it leaves the newest
+// segment alone. Only run calls it, and Open before run starts.
+func (l *Log) sync(everything bool) error {
+	l.mu.Lock()
+	n := len(l.dirty)
+	if !everything {
+		n--
+	}
+	if n <= 0 {
+		l.mu.Unlock()
+		return nil
+	}
+	l.syncing = append(l.syncing[:0], l.dirty[:n]...)
+	l.dirty = append(l.dirty[:0], l.dirty[n:]...)
+	newest := l.syncing[n-1]
+	pos, seq := newest.lastPos, newest.lastSeq
+	l.mu.Unlock()
+
+	started := time.Now()
+	for _, s := range l.syncing {
+		if err := l.syncSegment(s); err != nil {
+			return err
+		}
+	}
+	l.publish(pos, seq, time.Since(started))
+	if n > 1 || !everything {
+		l.retire()
+	}
+	return nil
+}
+
+// syncSegment makes one segment durable. An error says nothing about what is on disk and a second try would
+// prove nothing, because the operating system may have dropped the pages: it is final.
+func (l *Log) syncSegment(s *segment) error {
+	if l.o.Policy == EverySec {
+		defer l.guardStall()()
+	}
+	l.mu.Lock()
+	f := s.f
+	l.mu.Unlock()
+	started := time.Now()
+	err := f.Sync()
+	l.count.syncTime.observe(time.Since(started))
+	l.count.fsyncs.Add(1)
+	if err != nil {
+		return fmt.Errorf("fsync log: %w: what is on disk is unknown", err)
+	}
+	return nil
+}
+
+// guardStall refuses appends once the sync that begins now has taken stallLimit, until the result is called.
+func (l *Log) guardStall() (end func()) {
+	l.mu.Lock()
+	l.syncNumber++
+	number := l.syncNumber
+	l.mu.Unlock()
+	guard := time.AfterFunc(stallLimit, func() {
+		l.mu.Lock()
+		l.stalled = l.syncNumber == number
+		stalled := l.stalled
+		l.mu.Unlock()
+		if stalled {
+			l.o.Logger.Warn("the disk is slow to sync the log: writes are refused until it has", "limit", stallLimit)
+		}
+	})
+	return func() {
+		guard.Stop()
+		l.mu.Lock()
+		l.syncNumber++ // the guard, should it be running, comes too late
+		l.stalled = false
+		l.mu.Unlock()
+	}
+}
+
+// publish records that everything up to pos, batch seq, is durable, and tells those who wait for it.
+func (l *Log) publish(pos, seq uint64, took time.Duration) {
+	l.mu.Lock()
+	before := l.durable.Load()
+	invariants.Check(pos >= before && seq >= l.syncedSeq, "durable position went from %d to %d", before, pos)
+	l.syncedSeq = seq
+	l.durable.Store(pos)
+	arrived := l.pos - pos
+	l.mu.Unlock()
+	l.gather.synced(int(pos-before), int(arrived), took)
+	if pos > before {
+		l.o.OnDurable(pos)
+	}
+	l.notify(pos)
+}
+
+// notify calls the waiters whose position is durable.
+func (l *Log) notify(pos uint64) {
+	l.mu.Lock()
+	var reached []waiter
+	kept := l.waiters[:0]
+	for _, w := range l.waiters {
+		if w.pos <= pos {
+			reached = append(reached, w)
+		} else {
+			kept = append(kept, w)
+		}
+	}
+	clear(l.waiters[len(kept):])
+	l.waiters = kept
+	l.mu.Unlock()
+	for _, w := range reached {
+		w.fn()
+	}
+}
+
+// retire closes the files of segments that need neither writing nor syncing any more: those before the segment of
+// the newest batch written.
+func (l *Log) retire() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := 0; i < l.tailAt; i++ {
+		s := l.segments[i]
+		if s.f == nil || s.lastSeq == l.writtenSeq || s.lastSeq > l.syncedSeq || l.zeroing.seg == s {
+			continue
+		}
+		if next := l.segments[i+1]; next.firstSeq == 0 {
+			continue // a batch for this segment may still be on its way
+		}
+		s.f.Close()
+		s.f = nil
+	}
+}
