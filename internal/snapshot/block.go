@@ -24,34 +24,35 @@ type blockHeader struct {
 	entries uint32 // that begin in it
 }
 
-// sealBlock fills in the header of a block whose body stands at
-// b[blockHeaderBytes:] and returns its checksum.
-func sealBlock(b []byte, h blockHeader, seed uint32, number uint64) uint32 {
+// sums computes the checksums of one file's blocks. It is a type for the sake of
+// its scratch space: a local array would escape, once a block.
+type sums struct {
+	seed    uint32 // the header's CRC
+	chain   uint32 // over the CRCs of the blocks so far
+	scratch [12]byte
+}
+
+// seal fills in the header of a block whose body stands at
+// b[blockHeaderBytes:] and adds it to the chain.
+func (s *sums) seal(b []byte, h blockHeader, number uint64) {
 	le := binary.LittleEndian
 	b[4], b[5] = h.kind, h.codec
 	b[6], b[7] = 0, 0
 	le.PutUint32(b[8:], h.stored)
 	le.PutUint32(b[12:], h.decoded)
 	le.PutUint32(b[16:], h.entries)
-	crc := blockCRC(b, seed, number)
-	le.PutUint32(b, crc)
+	le.PutUint32(b, s.block(b, number))
+}
+
+// block adds a block to the chain and returns its CRC: over where it belongs, its
+// header after the CRC, and its body.
+func (s *sums) block(b []byte, number uint64) uint32 {
+	binary.LittleEndian.PutUint32(s.scratch[:], s.seed)
+	binary.LittleEndian.PutUint64(s.scratch[4:], number)
+	crc := crc32.Update(crc32.Update(0, castagnoli, s.scratch[:]), castagnoli, b[4:])
+	binary.LittleEndian.PutUint32(s.scratch[:], crc)
+	s.chain = crc32.Update(s.chain, castagnoli, s.scratch[:4])
 	return crc
-}
-
-// blockCRC is over where the block belongs, its header after the checksum,
-// and its body.
-func blockCRC(b []byte, seed uint32, number uint64) uint32 {
-	var place [12]byte
-	binary.LittleEndian.PutUint32(place[:], seed)
-	binary.LittleEndian.PutUint64(place[4:], number)
-	return crc32.Update(crc32.Update(0, castagnoli, place[:]), castagnoli, b[4:])
-}
-
-// chainCRC adds one block's checksum to the checksum of the file.
-func chainCRC(chain, block uint32) uint32 {
-	var b [4]byte
-	binary.LittleEndian.PutUint32(b[:], block)
-	return crc32.Update(chain, castagnoli, b[:])
 }
 
 // decodeBlockHeader reads a block's header; its lengths are within

@@ -76,8 +76,11 @@ func SetAside(fs vfs.FS, path string) (string, error) {
 	return to, nil
 }
 
-// Clean removes what unfinished writes left behind: *.tmp files of snapshots,
-// which never were published. Call it before the first Write.
+// Clean prepares dir at start: it removes what unfinished writes left behind
+// (*.tmp files of snapshots, which never were published) and syncs the
+// directory. A process that was killed may have renamed a snapshot and not synced
+// yet; the log must not be truncated for the sake of a name that a power cut
+// could still take back.
 func Clean(fs vfs.FS, dir string) error {
 	names, err := fs.List(dir)
 	if err != nil {
@@ -91,6 +94,9 @@ func Clean(fs vfs.FS, dir string) error {
 		if err := fs.Remove(filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("snapshot: remove an unfinished file: %w", err)
 		}
+	}
+	if err := fs.SyncDir(dir); err != nil {
+		return fmt.Errorf("snapshot: sync %s: %w", dir, err)
 	}
 	return nil
 }

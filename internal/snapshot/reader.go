@@ -39,6 +39,7 @@ type fileReader struct {
 	size int64
 	h    header
 	foot footer
+	sums sums
 
 	buf    []byte // a window of the file; bytes lo to hi are not consumed yet
 	lo, hi int
@@ -89,7 +90,7 @@ func (r *fileReader) readEnds() error {
 		return err
 	}
 	r.h.Entries = r.foot.entries
-	r.off = headerBytes
+	r.off, r.sums.seed = headerBytes, r.h.crc
 	return nil
 }
 
@@ -154,13 +155,12 @@ func (r *fileReader) each(ctx context.Context, fn func(*store.Entry) error, prog
 			return err
 		}
 		at := r.off
-		bh, body, crc, err := r.block(number)
+		bh, body, err := r.block(number)
 		if err != nil {
 			return err
 		}
 		got.entries += uint64(bh.entries)
 		got.bodyBytes += uint64(len(body))
-		got.chain = chainCRC(got.chain, crc)
 		if bh.kind == kindEntries {
 			err = r.entries(at, bh, body, &e, fn)
 		} else {
@@ -182,44 +182,43 @@ func (r *fileReader) each(ctx context.Context, fn func(*store.Entry) error, prog
 	case got.entries != r.foot.entries || got.bodyBytes != r.foot.bodyBytes:
 		return corrupt(r.path, end, "the footer counts %d entries in %d bytes, the blocks hold %d in %d",
 			r.foot.entries, r.foot.bodyBytes, got.entries, got.bodyBytes)
-	case got.chain != r.foot.chain:
-		return corrupt(r.path, end+52, "checksum of the file is %08x, computed %08x", r.foot.chain, got.chain)
+	case r.sums.chain != r.foot.chain:
+		return corrupt(r.path, end+52, "checksum of the file is %08x, computed %08x", r.foot.chain, r.sums.chain)
 	}
 	return nil
 }
 
 // block reads, verifies and decompresses the next block.
-func (r *fileReader) block(number uint64) (bh blockHeader, body []byte, crc uint32, err error) {
+func (r *fileReader) block(number uint64) (bh blockHeader, body []byte, err error) {
 	at := r.off
 	b, err := r.peek(blockHeaderBytes)
 	if err != nil {
-		return bh, nil, 0, err
+		return bh, nil, err
 	}
 	if b == nil {
-		return bh, nil, 0, corrupt(r.path, at, "block %d of %d is missing", number, r.foot.blocks)
+		return bh, nil, corrupt(r.path, at, "block %d of %d is missing", number, r.foot.blocks)
 	}
 	if bh, err = decodeBlockHeader(b); err != nil {
-		return bh, nil, 0, corrupt(r.path, at, "block %d: %v", number, err)
+		return bh, nil, corrupt(r.path, at, "block %d: %v", number, err)
 	}
 	total := blockHeaderBytes + int(bh.stored)
 	if b, err = r.peek(total); err != nil {
-		return bh, nil, 0, err
+		return bh, nil, err
 	}
 	if b == nil {
-		return bh, nil, 0, corrupt(r.path, at, "block %d of %d bytes reaches past the end of the file", number, total)
+		return bh, nil, corrupt(r.path, at, "block %d of %d bytes reaches past the end of the file", number, total)
 	}
-	crc = blockCRC(b, r.h.crc, number)
-	if got := binary.LittleEndian.Uint32(b); got != crc {
-		return bh, nil, 0, corrupt(r.path, at, "checksum of block %d is %08x, computed %08x", number, got, crc)
+	if got, crc := binary.LittleEndian.Uint32(b), r.sums.block(b, number); got != crc {
+		return bh, nil, corrupt(r.path, at, "checksum of block %d is %08x, computed %08x", number, got, crc)
 	}
 	body = b[blockHeaderBytes:]
 	if bh.codec == codecS2 {
 		if body, err = r.unpack(bh, body); err != nil {
-			return bh, nil, 0, corrupt(r.path, at, "block %d does not decompress: %v", number, err)
+			return bh, nil, corrupt(r.path, at, "block %d does not decompress: %v", number, err)
 		}
 	}
 	r.consume(total)
-	return bh, body, crc, nil
+	return bh, body, nil
 }
 
 func (r *fileReader) unpack(bh blockHeader, packed []byte) ([]byte, error) {

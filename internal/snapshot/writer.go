@@ -17,6 +17,7 @@ type fileWriter struct {
 	f     vfs.File
 	h     header
 	foot  footer
+	sums  sums
 	pacer *Pacer
 
 	// raw and packed begin with room for a block's header, so that a block goes
@@ -40,7 +41,7 @@ func newFileWriter(ctx context.Context, f vfs.File, h header, o *WriteOptions) (
 	w := &fileWriter{ctx: ctx, f: f, pacer: o.Pacer, syncEvery: syncEveryBytes}
 	front := h.encode() // fills in h.crc
 	w.h = h
-	w.foot.headerCRC = h.crc
+	w.foot.headerCRC, w.sums.seed = h.crc, h.crc
 	w.raw = make([]byte, blockHeaderBytes, blockHeaderBytes+blockTargetBytes)
 	return w, w.write(front)
 }
@@ -103,8 +104,7 @@ func (w *fileWriter) flush(kind uint8) error {
 		h.codec, h.stored = codecS2, uint32(len(packed)-blockHeaderBytes)
 		out = packed
 	}
-	crc := sealBlock(out, h, w.h.crc, w.foot.blocks)
-	w.foot.chain = chainCRC(w.foot.chain, crc)
+	w.sums.seal(out, h, w.foot.blocks)
 	w.foot.blocks++
 	w.foot.bodyBytes += uint64(n)
 	w.raw, w.starts = w.raw[:blockHeaderBytes], 0
@@ -155,6 +155,7 @@ func (w *fileWriter) finish() error {
 	if err := w.flush(kindEntries); err != nil {
 		return err
 	}
+	w.foot.chain = w.sums.chain
 	w.foot.fileBytes += footerBytes
 	b := w.foot.encode()
 	w.foot.fileBytes -= footerBytes // write counts it
