@@ -171,6 +171,11 @@ func (d *Dir) openLocked(want Want) error {
 	if !exists {
 		return d.create(want)
 	}
+	// A process that was killed may have renamed VEGA or FLOORS and not synced:
+	// what this one reads must not be gone after the next power cut.
+	if err := d.fs.SyncDir(d.path); err != nil {
+		return fmt.Errorf("data directory %s: %w", d.path, err)
+	}
 	if d.floors, err = readFloors(d.fs, d.file(floorsFile)); err != nil {
 		return fmt.Errorf("data directory %s: %w", d.path, err)
 	}
@@ -199,6 +204,12 @@ func (d *Dir) create(want Want) error {
 	}
 	// Makes the two durable before the manifest that vouches for them.
 	if err := d.fs.SyncDir(d.path); err != nil {
+		return fmt.Errorf("create data directory %s: %w", d.path, err)
+	}
+	// And the directory itself: a process killed before it came to that may have
+	// made it. One that somebody else made in a place that is not ours to read
+	// is theirs to have made durable.
+	if err := d.fs.SyncDir(filepath.Dir(filepath.Clean(d.path))); err != nil && !errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("create data directory %s: %w", d.path, err)
 	}
 	if err := writeText(d.fs, d.file(manifestFile), d.encode()); err != nil {
