@@ -1,0 +1,236 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/prakashpandey/vegadb/internal/snapshot"
+)
+
+// snapshotCheckEvery is how often the snapshotter looks at the log's size.
+const snapshotCheckEvery = time.Second
+
+// snapshotRetryAfter is how long it waits after a failure: a full disk should
+// not be asked every second for a whole snapshot.
+const snapshotRetryAfter = 30 * time.Second
+
+// ErrNotPersistent is returned by Snapshot when the node keeps nothing on disk.
+var ErrNotPersistent = errors.New("the node keeps nothing on disk (in-memory): there is no place for a snapshot")
+
+// ErrSnapshotRunning is returned by StartSnapshot while one is being written.
+var ErrSnapshotRunning = errors.New("a snapshot is being written already")
+
+// SnapshotStatus describes the snapshotter, for people and metrics.
+type SnapshotStatus struct {
+	Running      bool          `json:"running"`
+	Progress     float64       `json:"progress"` // of the running one, 0 to 1
+	LastOK       time.Time     `json:"last_ok"`  // zero: none since the start
+	LastDuration time.Duration `json:"last_duration_ns"`
+	LastBytes    int64         `json:"last_bytes"`
+	LastErr      string        `json:"last_error,omitempty"`
+	Written      uint64        `json:"written"` // whole rounds since the start
+	Failed       uint64        `json:"failed"`
+}
+
+// snapshotter is the state of the snapshotting goroutine.
+type snapshotter struct {
+	request chan struct{}
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	mu      sync.Mutex
+	status  SnapshotStatus // guarded by mu
+	waiters []chan error   // guarded by mu; told when the running round ends
+	queued  []chan error   // guarded by mu; told when the round after it ends
+	logMark int64          // guarded by mu; the log's RecordBytes when the last round began
+	pacer   *snapshot.Pacer
+}
+
+func (s *snapshotter) init(o *Options) {
+	s.pacer = snapshot.NewPacer(o.SnapshotRate, o.Clock)
+	s.request = make(chan struct{}, 1)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+}
+
+// StartSnapshot asks for a snapshot of every partition and returns at once. The
+// channel gets the outcome of a round that began after the call.
+func (n *Node) StartSnapshot() (<-chan error, error) {
+	if n.dir == nil {
+		return nil, ErrNotPersistent
+	}
+	done := make(chan error, 1)
+	s := &n.snapshots
+	s.mu.Lock()
+	s.queued = append(s.queued, done)
+	s.mu.Unlock()
+	select {
+	case s.request <- struct{}{}:
+	default:
+	}
+	return done, nil
+}
+
+// Snapshot writes a snapshot of every partition and waits for it.
+func (n *Node) Snapshot(ctx context.Context) error {
+	done, err := n.StartSnapshot()
+	if err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// SnapshotStatus returns what the snapshotter is doing and has done.
+func (n *Node) SnapshotStatus() SnapshotStatus {
+	n.snapshots.mu.Lock()
+	defer n.snapshots.mu.Unlock()
+	return n.snapshots.status
+}
+
+func (n *Node) runSnapshotter() {
+	defer n.wg.Done()
+	tick := time.NewTicker(snapshotCheckEvery)
+	defer tick.Stop()
+	var notBefore time.Time
+	for {
+		select {
+		case <-n.stop:
+			n.snapshots.finish(context.Canceled)
+			n.snapshots.begin(0) // whoever queued meanwhile is told too
+			n.snapshots.finish(context.Canceled)
+			return
+		case <-n.snapshots.request:
+		case <-tick.C:
+			if !n.logHasGrown() || n.opts.Clock().Before(notBefore) {
+				continue
+			}
+		}
+		if err := n.snapshotRound(); err != nil && n.snapshots.ctx.Err() == nil {
+			n.logger.Error("snapshot failed; the log is kept, so nothing is lost", "err", err)
+			notBefore = n.opts.Clock().Add(snapshotRetryAfter)
+		}
+	}
+}
+
+// logHasGrown reports whether the log since the last snapshot exceeds the larger
+// of the configured size and the data's size.
+func (n *Node) logHasGrown() bool {
+	n.snapshots.mu.Lock()
+	mark := n.snapshots.logMark
+	n.snapshots.mu.Unlock()
+	grown := int64(n.log.Stats().RecordBytes) - mark
+	return n.opts.SnapshotLogBytes > 0 && grown > max(n.opts.SnapshotLogBytes, n.memory.Used())
+}
+
+func (s *snapshotter) begin(logMark int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiters, s.queued = append(s.waiters, s.queued...), nil
+	s.status.Running, s.status.Progress = true, 0
+	s.logMark = logMark
+}
+
+func (s *snapshotter) finish(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status.Running = false
+	for _, w := range s.waiters {
+		w <- err
+	}
+	s.waiters = nil
+}
+
+// snapshotRound writes a snapshot of every partition that has changed since its
+// last one, then lets go of the log before them.
+func (n *Node) snapshotRound() (err error) {
+	began := n.opts.Clock()
+	n.snapshots.begin(int64(n.log.Stats().RecordBytes))
+	var bytes int64
+	defer func() {
+		n.snapshots.mu.Lock()
+		st := &n.snapshots.status
+		if err == nil {
+			st.Written, st.LastErr, st.LastBytes = st.Written+1, "", bytes
+			st.LastOK, st.LastDuration = n.opts.Clock(), n.opts.Clock().Sub(began)
+		} else {
+			st.Failed, st.LastErr = st.Failed+1, err.Error()
+		}
+		n.snapshots.mu.Unlock()
+		n.snapshots.finish(err)
+	}()
+	for i, p := range n.partitions {
+		size, err := n.snapshotPartition(p)
+		if err != nil {
+			return fmt.Errorf("partition %d: %w", p.Number, err)
+		}
+		bytes += size
+		n.snapshots.mu.Lock()
+		n.snapshots.status.Progress = float64(i+1) / float64(len(n.partitions))
+		n.snapshots.mu.Unlock()
+	}
+	if err := n.truncateLog(); err != nil {
+		return fmt.Errorf("shorten the log: %w", err)
+	}
+	return nil
+}
+
+// snapshotPartition writes a snapshot of p unless the newest one still says it
+// all, and returns its size in bytes.
+func (n *Node) snapshotPartition(p *Partition) (int64, error) {
+	p.mu.Lock()
+	state := p.group.State()
+	if state.Index == p.snapshotIndex.Load() {
+		p.mu.Unlock()
+		return 0, nil
+	}
+	img := p.Table.Image()
+	p.mu.Unlock()
+	defer img.Close()
+
+	info, err := snapshot.Write(n.snapshots.ctx, n.fs, n.dir.SnapshotDir(), snapshot.Meta{
+		Group: groupID(p.Number), Term: state.Term, Index: state.Index, Stamp: state.Stamp,
+		Partitions: uint32(len(n.partitions)), Cluster: n.dir.Cluster,
+	}, img, snapshot.WriteOptions{
+		Pacer: n.snapshots.pacer,
+		Now:   n.opts.Clock,
+		// A snapshot ahead of the log would leave a hole in it after a power cut,
+		// and the snapshot before this one would not join up any more.
+		BeforePublish: n.log.Sync,
+	})
+	if err != nil {
+		return 0, err
+	}
+	p.snapshotIndex.Store(state.Index)
+	return info.Bytes, snapshot.Prune(n.fs, n.dir.SnapshotDir(), groupID(p.Number), n.opts.SnapshotKeep)
+}
+
+// truncateLog lets go of what the snapshots hold: up to where the *oldest* one
+// that would be fallen back on still joins up. That it may go is made durable
+// first, so that a start can tell missing records from records given up.
+func (n *Node) truncateLog() error {
+	infos, err := snapshot.List(n.fs, n.dir.SnapshotDir())
+	if err != nil {
+		return err
+	}
+	floors := make(map[uint32]uint64, len(n.partitions))
+	for _, p := range n.partitions {
+		if index := snapshot.JoinIndex(infos, groupID(p.Number)); index > 0 {
+			floors[groupID(p.Number)] = index
+		}
+	}
+	if err := n.dir.SetFloors(floors); err != nil {
+		return err
+	}
+	for group, index := range floors {
+		n.log.SetFloor(group, index)
+	}
+	_, err = n.log.Truncate()
+	return err
+}

@@ -1,0 +1,37 @@
+// Package server speaks both protocols to clients and turns what they ask into
+// calls on a node.
+//
+// # Session and drivers
+//
+// A Session is one connection's protocol state. It does no I/O: bytes go in
+// through Input, finished writes through Complete, replies come out in Output.
+// Two drivers feed it: an event loop (gnet) for plain TCP and, for TLS, two
+// goroutines per connection. A connection whose first byte is ≥ 0x80 speaks the
+// native protocol, any other RESP.
+//
+//	            bytes ──▶ Input ──▶ parser ──▶ dispatch ──▶ node
+//	driver                                        │           │ (policy always)
+//	            bytes ◀── Output ◀── replies ◀────┘           ▼
+//	                        ▲                          wait.Done on the
+//	                        └───── Complete ◀──────── applier's goroutine
+//
+// # Order
+//
+// RESP replies leave in the order of the requests. Writes that wait for the disk
+// are kept in a queue of waits, and a command that is not a write is held back
+// (the session is parked) until the queue is empty: it must see the writes
+// before it. Native replies carry their request's id and leave when they are
+// ready.
+//
+// # Who may touch a Session
+//
+// Only its driver, from one goroutine at a time (or under the TLS driver's
+// lock). Anything that finishes elsewhere is handed back through link.deliver.
+//
+// # Limits
+//
+// Every buffer has one: bytes of one command and of unread input, bytes of
+// output per connection and in total, writes that wait, connections in all and
+// per address, time for the handshake, a frame, an unread reply, and idleness.
+// What exceeds one is closed with a log line that names the limit.
+package server

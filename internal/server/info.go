@@ -1,0 +1,171 @@
+package server
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/config"
+)
+
+// infoSection writes one section of INFO, without its heading.
+type infoSection struct {
+	name  string
+	write func(s *Server, b *infoWriter)
+	extra bool // only when asked for by name, with "all" or "everything"
+}
+
+type infoWriter struct{ strings.Builder }
+
+func (b *infoWriter) field(name string, value any) { fmt.Fprintf(b, "%s:%v\r\n", name, value) }
+
+func infoSections() []infoSection {
+	return []infoSection{
+		{name: "Server", write: infoServer}, {name: "Clients", write: infoClients}, {name: "Memory", write: infoMemory},
+		{name: "Persistence", write: infoPersistence}, {name: "Stats", write: infoStats}, {name: "Replication", write: infoReplication},
+		{name: "CPU", write: infoCPU}, {name: "Commandstats", write: infoCommandStats, extra: true},
+		{name: "Cluster", write: func(_ *Server, b *infoWriter) { b.field("cluster_enabled", 0) }},
+		{name: "Keyspace", write: infoKeyspace},
+	}
+}
+
+func handleInfo(s *Session, _ *command.Spec, args [][]byte) {
+	wanted := map[string]bool{}
+	for _, arg := range args[1:] {
+		wanted[strings.ToLower(string(arg))] = true
+	}
+	all := wanted["all"] || wanted["everything"]
+	usual := len(wanted) == 0 || wanted["default"]
+	var b infoWriter
+	for _, section := range infoSections() {
+		if !all && !wanted[strings.ToLower(section.name)] && (!usual || section.extra) {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString("\r\n")
+		}
+		fmt.Fprintf(&b, "# %s\r\n", section.name)
+		section.write(s.srv, &b)
+	}
+	s.w.Verbatim("txt", b.String())
+}
+
+func infoServer(s *Server, b *infoWriter) {
+	nodeID, clusterID := s.node.Identity()
+	b.field("redis_version", redisVersion)
+	b.field("redis_mode", "standalone")
+	b.field("vegadb_version", s.opts.Version)
+	b.field("os", runtime.GOOS)
+	b.field("arch_bits", 32<<(^uint(0)>>63))
+	b.field("go_version", runtime.Version())
+	b.field("process_id", os.Getpid())
+	b.field("run_id", nodeID)
+	b.field("cluster_id", clusterID)
+	b.field("tcp_port", s.addr.Port())
+	b.field("uptime_in_seconds", int64(s.uptime().Seconds()))
+	b.field("uptime_in_days", int64(s.uptime().Hours()/24))
+	b.field("io_threads_active", 1)
+	b.field("data_dir", dirName(s.live.Current().DataDir))
+}
+
+func infoClients(s *Server, b *infoWriter) {
+	st := s.Stats()
+	connected := int64(0)
+	for _, n := range st.Connections {
+		connected += n
+	}
+	b.field("connected_clients", connected)
+	b.field("maxclients", s.live.Current().MaxConnections)
+	for _, p := range []protocol{protocolRESP, protocolNative, protocolUnknown} {
+		b.field("clients_"+p.String(), st.Connections[p.String()])
+	}
+	b.field("blocked_clients", 0)
+}
+
+func infoMemory(s *Server, b *infoWriter) {
+	st := s.node.Stats()
+	var rt runtime.MemStats
+	runtime.ReadMemStats(&rt)
+	b.field("used_memory", st.UsedBytes)
+	b.field("used_memory_human", config.FormatSize(st.UsedBytes))
+	b.field("used_memory_go_heap", rt.HeapAlloc)
+	b.field("maxmemory", st.LimitBytes)
+	b.field("maxmemory_human", config.FormatSize(st.LimitBytes))
+	b.field("maxmemory_policy", "noeviction")
+	b.field("output_held", s.outBytes.Load())
+}
+
+func infoPersistence(s *Server, b *infoWriter) {
+	st := s.node.Stats()
+	b.field("loading", boolInt(!st.Ready))
+	b.field("durability", st.Durability)
+	b.field("rdb_bgsave_in_progress", boolInt(st.Snapshot.Running))
+	b.field("rdb_last_save_time", s.lastSaveUnix())
+	b.field("rdb_last_bgsave_status", okOrErr(st.Snapshot.LastErr == ""))
+	b.field("rdb_last_bgsave_time_sec", int64(st.Snapshot.LastDuration.Seconds()))
+	b.field("aof_enabled", boolInt(st.Durability != "in-memory"))
+	b.field("aof_current_size", st.Log.DiskBytes)
+	b.field("aof_last_write_status", okOrErr(!st.Log.NoSpace))
+	b.field("log_segments", st.Log.Segments)
+	b.field("log_bytes_appended", st.Log.RecordBytes)
+	b.field("log_fsyncs", st.Log.Fsyncs)
+}
+
+func infoStats(s *Server, b *infoWriter) {
+	st, n := s.Stats(), s.node.Stats()
+	b.field("total_connections_received", st.Accepted)
+	b.field("total_commands_processed", st.Calls)
+	b.field("total_net_input_bytes", st.BytesIn)
+	b.field("total_net_output_bytes", st.BytesOut)
+	b.field("rejected_connections", st.Closed[closeNames[closedTooMany]]+st.Closed[closeNames[closedTooManyFromAddress]])
+	b.field("expired_keys", n.Expired)
+	b.field("evicted_keys", 0)
+	b.field("keyspace_hits", st.Hits)
+	b.field("keyspace_misses", st.Misses)
+	b.field("acl_access_denied_auth", st.AuthFailures)
+	b.field("writes_refused_over_memory_limit", n.Refused)
+}
+
+func infoReplication(_ *Server, b *infoWriter) {
+	b.field("role", "master")
+	b.field("connected_slaves", 0)
+}
+
+func infoCPU(_ *Server, b *infoWriter) {
+	user, system := cpuSeconds()
+	b.field("used_cpu_sys", fmt.Sprintf("%.6f", system))
+	b.field("used_cpu_user", fmt.Sprintf("%.6f", user))
+}
+
+func infoCommandStats(s *Server, b *infoWriter) {
+	st := s.Stats()
+	slices.SortFunc(st.Commands, func(x, y CommandStats) int { return strings.Compare(x.Name, y.Name) })
+	for _, c := range st.Commands {
+		usec := c.Seconds * 1e6
+		b.field("cmdstat_"+strings.ToLower(c.Name), fmt.Sprintf("calls=%d,usec=%.0f,usec_per_call=%.2f,rejected_calls=0,failed_calls=%d",
+			c.Calls, usec, usec/float64(max(c.Calls, 1)), c.Errors))
+	}
+}
+
+func infoKeyspace(s *Server, b *infoWriter) {
+	if st := s.node.Stats(); st.Keys > 0 {
+		b.field("db0", fmt.Sprintf("keys=%d,expires=%d,avg_ttl=0", st.Keys, st.Expiring))
+	}
+}
+
+func boolInt(v bool) int {
+	if v {
+		return 1
+	}
+	return 0
+}
+
+func okOrErr(ok bool) string {
+	if ok {
+		return "ok"
+	}
+	return "err"
+}

@@ -1,0 +1,111 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// reapEvery is how often the time limits of connections are looked at.
+const reapEvery = time.Second
+
+// noteRefusal counts a connection that was turned away.
+func (s *Server) noteRefusal(remote net.Addr, reason closeReason) {
+	s.stats.closed[reason].Add(1)
+	s.logger.Warn("connection refused", "remote", remote, "reason", closeNames[reason])
+}
+
+// refusal is what a refused peer is told. It has not said which protocol it
+// speaks, so it gets RESP's words, which a person can read.
+func (s *Server) refusal(reason closeReason) []byte {
+	switch reason {
+	case closedTooMany, closedTooManyFromAddress:
+		return []byte("-ERR max number of clients reached\r\n")
+	case closedShutdown:
+		return []byte("-ERR the server is shutting down\r\n")
+	}
+	return nil
+}
+
+// noteClose counts and logs a connection that the server ends.
+func (s *Server) noteClose(ses *Session, reason closeReason, err error) {
+	s.stats.closed[reason].Add(1)
+	if reason == closedByPeer {
+		return // QUIT: nothing that an operator needs to see
+	}
+	s.logger.Info("connection closed", "remote", ses.remote, "client", ses.id, "reason", closeNames[reason], "err", err)
+}
+
+// holdOutput keeps the total of output that peers have not taken: *held is what
+// one connection counted before, now what it counts from here on.
+func (s *Server) holdOutput(held *int, now int) {
+	if *held != now {
+		s.outBytes.Add(int64(now - *held))
+		*held = now
+	}
+}
+
+// checkOutput ends a connection whose peer leaves more unread than it may. held
+// is what it has not taken; progress says that it has taken some since last time.
+func (s *Session) checkOutput(held int, progress bool) {
+	c := s.srv.live.Current()
+	switch {
+	case held == 0:
+		s.meta.outSince.Store(0)
+		return
+	case progress || s.meta.outSince.Load() == 0:
+		s.meta.outSince.Store(s.srv.nowMs())
+	}
+	switch {
+	case c.OutputLimit > 0 && int64(held) > c.OutputLimit:
+		s.fail(closedOutputLimit, fmt.Errorf("%d bytes of replies unread, output-limit is %d", held, c.OutputLimit))
+	case c.OutputLimitTotal > 0 && s.srv.outBytes.Load() > c.OutputLimitTotal:
+		s.fail(closedOutputTotal, fmt.Errorf("replies unread by all clients exceed output-limit-total of %d bytes; this one holds %d", c.OutputLimitTotal, held))
+	}
+}
+
+// runReaper closes connections that exceed a time limit.
+func (s *Server) runReaper() {
+	defer s.background.Done()
+	tick := time.NewTicker(reapEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := s.nowMs()
+		for _, ses := range s.list() {
+			s.reap(ses, now)
+		}
+	}
+}
+
+func (s *Server) reap(ses *Session, now int64) {
+	c := s.live.Current()
+	over := func(since int64, limit time.Duration) bool {
+		return since > 0 && limit > 0 && now-since > limit.Milliseconds()
+	}
+	switch m := &ses.meta; {
+	case !m.greeted.Load() && over(m.openedAt, c.HandshakeTimeout):
+		s.cutOff(ses, closedHandshakeTimeout, "not authenticated in time (handshake-timeout)")
+	case over(m.frameSince.Load(), c.FrameTimeout):
+		s.cutOff(ses, closedFrameTimeout, "a command was not complete in time (frame-timeout)")
+	case over(m.outSince.Load(), c.WriteTimeout):
+		s.cutOff(ses, closedWriteTimeout, "replies were not read in time (write-timeout)")
+	case over(m.lastActive.Load(), c.IdleTimeout):
+		s.cutOff(ses, closedIdle, "idle (idle-timeout)")
+	case m.outSince.Load() > 0:
+		if l, ok := ses.link.(interface{ refresh() }); ok {
+			l.refresh()
+		}
+	}
+}
+
+// cutOff ends a connection from outside its driver's goroutine.
+func (s *Server) cutOff(ses *Session, reason closeReason, why string) {
+	s.noteClose(ses, reason, errors.New(why))
+	ses.link.close()
+}

@@ -1,0 +1,257 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prakashpandey/vegadb/internal/auth"
+	"github.com/prakashpandey/vegadb/internal/wire"
+)
+
+// nativeState is what a session that speaks the native protocol has besides.
+type nativeState struct {
+	greeted bool // the handshake is over
+	req     wire.Request
+	put     wire.PutBody
+	inline  nativeInline
+	body    []byte // scratch for bodies whose length is not known in advance
+	began   time.Time
+}
+
+// consumeNative executes the frames at the front of data and returns how many
+// bytes it took.
+func (s *Session) consumeNative(data []byte) int {
+	n := 0
+	for n < len(data) && !s.parked && !s.closing {
+		if !s.native.greeted {
+			took := s.greet(data[n:])
+			if took == 0 {
+				break
+			}
+			n += took
+			continue
+		}
+		if s.waits >= int(s.srv.limits.MaxInFlight) {
+			s.parked = true // the peer sent more than it may have in flight
+			break
+		}
+		frame, took, err := wire.ParseFrame(data[n:], s.srv.limits.MaxFrame)
+		if err != nil {
+			s.lastWords(err)
+			return len(data)
+		}
+		if took == 0 {
+			break
+		}
+		n += took
+		s.executeFrame(frame)
+	}
+	return n
+}
+
+// lastWords tells the peer, in a reply to no request, why the connection ends.
+func (s *Session) lastWords(err error) {
+	status, text := statusOf(err)
+	s.w.Buf = wire.AppendErrorReply(s.w.Buf, 0, status, 0, text)
+	s.fail(closedProtocolError, err)
+}
+
+// greet takes the client's hello off the front of data. The session is parked
+// while its password is checked.
+func (s *Session) greet(data []byte) int {
+	payload, took, err := wire.ParseHello(data)
+	var hello wire.ClientHello
+	if err == nil && took > 0 {
+		err = hello.Decode(payload)
+	}
+	if err != nil {
+		s.refuseHello(err)
+		s.fail(closedProtocolError, err)
+		return len(data)
+	}
+	if took == 0 {
+		return 0
+	}
+	version := hello.Negotiate()
+	if version == 0 {
+		s.refuseHello(&wire.Error{Status: wire.UnsupportedVersion, Text: "this server speaks protocol version 1"})
+		s.fail(closedProtocolError, errors.New("unknown protocol version"))
+		return took
+	}
+	s.name = hello.ClientName
+	s.publishInfo()
+	if !s.needAuth {
+		s.welcome(version)
+		return took
+	}
+	s.checkPassword(&hello, version)
+	return took
+}
+
+func (s *Session) refuseHello(err error) {
+	status, text := statusOf(err)
+	reply := wire.ServerHello{Status: status, Message: text}
+	var limited *auth.LimitedError
+	if errors.As(err, &limited) {
+		reply.RetryAfterMs = uint32(limited.RetryAfter.Milliseconds())
+	}
+	s.w.Buf = reply.Append(s.w.Buf)
+}
+
+// checkPassword authenticates on a goroutine of its own: a key derivation takes
+// longer than an event loop may.
+func (s *Session) checkPassword(hello *wire.ClientHello, version uint16) {
+	if hello.Auth != wire.AuthPassword {
+		err := &wire.Error{Status: wire.Unauthenticated, Text: "this server wants a user name and a password"}
+		s.refuseHello(err)
+		s.fail(closedRefused, err)
+		return
+	}
+	name, password := hello.Username, hello.Password
+	if name == "" {
+		name = auth.DefaultName
+	}
+	var user *auth.User
+	var loginErr error
+	s.parked = true
+	s.nativeAsync(func(context.Context, *wait) {
+		user, loginErr = s.srv.users.Login(s.srv.failures, s.remote.Addr(), name, password)
+	}, func() {
+		s.parked = false
+		if loginErr != nil {
+			s.srv.stats.authFailures.Add(1)
+			s.refuseHello(loginErr)
+			s.fail(closedRefused, loginErr)
+			return
+		}
+		s.logIn(user)
+		s.welcome(version)
+		s.parked = true // Resume goes on with what came behind the hello
+	})
+}
+
+// welcome ends the handshake.
+func (s *Session) welcome(version uint16) {
+	s.native.greeted = true
+	s.meta.greeted.Store(true)
+	nodeID, clusterID := s.srv.node.Identity()
+	reply := wire.ServerHello{
+		Status: wire.OK, Version: version, Limits: s.srv.limits, Epoch: topologyEpoch,
+		NodeID: nodeID, ClusterID: clusterID, ServerVersion: s.srv.opts.Version,
+	}
+	s.w.Buf = reply.Append(s.w.Buf)
+}
+
+// executeFrame serves one request.
+func (s *Session) executeFrame(frame []byte) {
+	req := &s.native.req
+	err := req.Decode(frame)
+	st := &s.srv.stats.native[req.Op]
+	s.batch.count(st)
+	if err == nil {
+		err = s.admitRequest(req)
+	}
+	if err == nil {
+		err = s.serveOp(req)
+	}
+	if err != nil {
+		s.batch.find(st).errors++
+		s.w.Buf = appendFailure(s.w.Buf, req.ID, err)
+	}
+	req.Body = nil
+}
+
+// busyRetryMs is the hint that goes with BUSY: by then the log has written a
+// good part of its queue.
+const busyRetryMs = 5
+
+func appendFailure(dst []byte, id uint32, err error) []byte {
+	status, text := statusOf(err)
+	var retry uint32
+	if status == wire.Busy {
+		retry = busyRetryMs
+	}
+	return wire.AppendErrorReply(dst, id, status, retry, text)
+}
+
+// Refusals of requests. Shared, never changed.
+var (
+	errDeadline     = &wire.Error{Status: wire.Timeout, Text: "the deadline had passed before the request was executed"}
+	errNotReady     = &wire.Error{Status: wire.Loading, Text: "the node is loading its data"}
+	errUserGone     = &wire.Error{Status: wire.Unauthenticated, Text: "the user was removed; connect again"}
+	errMayNot       = &wire.Error{Status: wire.PermissionDenied, Text: "the user's role does not allow this operation"}
+	errKeyForbidden = &wire.Error{Status: wire.PermissionDenied, Text: "the key is outside the user's prefixes"}
+	errMemoryLimit  = &wire.Error{Status: wire.MemoryLimit, Text: "the memory limit is reached; delete something or raise memory-limit"}
+)
+
+// admitRequest judges what a request asks for before its body is looked at.
+func (s *Session) admitRequest(req *wire.Request) error {
+	if req.Flags&wire.FlagDeadline != 0 && req.DeadlineMs == 0 {
+		return errDeadline
+	}
+	if !s.srv.node.Ready() && req.Op != wire.OpPing && req.Op != wire.OpStats {
+		return errNotReady
+	}
+	if !s.needAuth {
+		return nil
+	}
+	user := s.currentUser()
+	switch {
+	case user == nil:
+		return errUserGone
+	case req.Op.Writes() && !user.MayWrite(),
+		req.Op == wire.OpSnapshot && !user.MayAdmin(),
+		req.Op == wire.OpFlush && !user.AllKeys():
+		return errMayNot
+	}
+	return nil
+}
+
+// allowed reports whether the user may touch key.
+func (s *Session) allowed(key []byte) bool {
+	return !s.needAuth || s.user.AllowsKey(key)
+}
+
+func (s *Session) serveOp(req *wire.Request) error {
+	switch req.Op {
+	case wire.OpGet:
+		return s.nativeGet(req)
+	case wire.OpPut, wire.OpDelete, wire.OpIncrement, wire.OpExpire, wire.OpPersist:
+		return s.nativeWrite(req)
+	case wire.OpGetBatch:
+		return s.nativeGetBatch(req)
+	case wire.OpWriteBatch:
+		return s.nativeWriteBatch(req)
+	case wire.OpScan:
+		return s.nativeScan(req)
+	case wire.OpCount:
+		return s.nativeCount(req)
+	case wire.OpPing:
+		s.nativeReply(req, wire.OK, 0, req.Body)
+		return nil
+	case wire.OpStats:
+		return s.nativeStats(req)
+	case wire.OpTopology:
+		return s.nativeTopology(req)
+	case wire.OpSnapshot:
+		return s.nativeSnapshot(req)
+	case wire.OpFlush:
+		return s.nativeFlush(req)
+	}
+	return wire.ErrUnknownOp
+}
+
+// nativeAsync runs work on a goroutine of its own; then is called on the
+// session's goroutine before the reply that work left in w.reply goes out.
+func (s *Session) nativeAsync(work func(ctx context.Context, w *wait), then func()) {
+	w := s.newWait()
+	w.asyncFn = then
+	w.native = nativeWait{}
+	s.srv.background.Add(1)
+	go func() {
+		defer s.srv.background.Done()
+		work(s.srv.ctx, w)
+		w.finish()
+	}()
+}

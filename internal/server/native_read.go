@@ -1,0 +1,284 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/store"
+	"github.com/prakashpandey/vegadb/internal/wire"
+)
+
+// topologyEpoch is the version of the topology of a node that is alone.
+const topologyEpoch = 1
+
+// head is the reply to req without a body, with what its flags ask for.
+func (s *Session) head(req *wire.Request, status wire.Status, version uint64) wire.Response {
+	r := wire.Response{ID: req.ID, Status: status, Version: version}
+	if version > 0 {
+		r.Flags |= wire.ReplyVersion
+	}
+	if req.Flags&wire.FlagReceipt != 0 {
+		r.Flags |= wire.ReplyReceipt
+		r.Term = 1
+		r.Consistency, r.Acks, r.Durability = wire.Linearizable, wire.AcksQuorum, s.srv.durability
+	}
+	if req.Flags&wire.FlagTiming != 0 {
+		r.Flags |= wire.ReplyTiming
+	}
+	return r
+}
+
+// begin appends the head of a reply; the body follows, and wire.FinishFrame.
+func (s *Session) begin(dst []byte, req *wire.Request, status wire.Status, version uint64) []byte {
+	if req.Flags&(wire.FlagReceipt|wire.FlagTiming) == 0 {
+		return wire.BeginReply(dst, req.ID, status, version)
+	}
+	r := s.head(req, status, version)
+	if r.Flags&wire.ReplyTiming != 0 && !s.native.began.IsZero() {
+		r.ApplyNs = uint64(time.Since(s.native.began))
+	}
+	return r.AppendHeader(dst)
+}
+
+// nativeReply appends a whole reply to the output.
+func (s *Session) nativeReply(req *wire.Request, status wire.Status, version uint64, body []byte) {
+	start := len(s.w.Buf)
+	s.w.Buf = append(s.begin(s.w.Buf, req, status, version), body...)
+	wire.FinishFrame(s.w.Buf, start)
+}
+
+// find looks key up and leaves it in s.entry, with its stripe locked whether or
+// not it is there; the caller unlocks.
+func (s *Session) find(key []byte) (stripe *store.Stripe, ok bool) {
+	t := s.srv.node.Partition(key).Table
+	h := t.Hash(key)
+	stripe = t.Stripe(h)
+	stripe.Lock()
+	ok = stripe.Find(h, key, &s.entry) && !command.Expired(s.entry.ExpireAt, s.now)
+	if ok {
+		s.batch.hits++
+	} else {
+		s.batch.misses++
+	}
+	return stripe, ok
+}
+
+func (s *Session) startTiming(req *wire.Request) {
+	if req.Flags&wire.FlagTiming != 0 {
+		s.native.began = time.Now()
+	}
+}
+
+func (s *Session) nativeGet(req *wire.Request) error {
+	key := req.Body
+	if err := wire.CheckKey(key, &s.srv.limits); err != nil {
+		return err
+	}
+	if !s.allowed(key) {
+		return errKeyForbidden
+	}
+	s.startTiming(req)
+	start := len(s.w.Buf)
+	stripe, ok := s.find(key)
+	if !ok {
+		stripe.Unlock()
+		s.w.Buf = s.begin(s.w.Buf, req, wire.NotFound, 0)
+		wire.FinishFrame(s.w.Buf, start)
+		return nil
+	}
+	s.w.Buf = s.begin(s.w.Buf, req, wire.OK, s.entry.Version)
+	if req.OpFlags&wire.GetMeta != 0 {
+		s.w.Buf = s.appendMeta(s.w.Buf)
+	}
+	if req.OpFlags&wire.GetNoValue == 0 {
+		s.w.Buf = append(s.w.Buf, s.entry.Value...)
+	}
+	stripe.Unlock()
+	wire.FinishFrame(s.w.Buf, start)
+	return nil
+}
+
+// appendMeta describes s.entry.
+func (s *Session) appendMeta(dst []byte) []byte {
+	m := wire.EntryMeta{RemainingMs: -1, ExpireAt: uint64(s.entry.ExpireAt), ValueLen: uint64(len(s.entry.Value))}
+	if s.entry.ExpireAt > 0 {
+		m.RemainingMs = s.entry.ExpireAt - s.now
+	}
+	return m.Append(dst)
+}
+
+func (s *Session) nativeGetBatch(req *wire.Request) error {
+	var keys wire.Keys
+	if err := keys.Decode(req.Body, &s.srv.limits); err != nil {
+		return err
+	}
+	mark := len(s.w.Buf)
+	buf := s.begin(s.w.Buf, req, wire.OK, 0)
+	items := len(buf)
+	buf = wire.BeginBatch(buf)
+	n := 0
+	for {
+		key, ok, err := keys.Next(&s.srv.limits)
+		if err == nil && ok && len(buf)-mark > int(s.srv.limits.MaxFrame)/2 {
+			err = wire.ErrBatchTooLarge // the reply must fit a frame too
+		}
+		if err != nil {
+			s.w.Buf = buf[:mark]
+			return err
+		}
+		if !ok {
+			break
+		}
+		n++
+		if !s.allowed(key) {
+			buf = wire.AppendItem(buf, wire.PermissionDenied, 0, nil)
+			continue
+		}
+		stripe, found := s.find(key)
+		if found {
+			buf = wire.AppendItem(buf, wire.OK, s.entry.Version, s.entry.Value)
+		} else {
+			buf = wire.AppendItem(buf, wire.NotFound, 0, nil)
+		}
+		stripe.Unlock()
+	}
+	wire.FinishBatch(buf, items, n)
+	wire.FinishFrame(buf, mark)
+	s.w.Buf = buf
+	return nil
+}
+
+// scanPageBytes ends a page early: a page of large values must not become a huge
+// frame.
+const scanPageBytes = 1 << 20
+
+func (s *Session) nativeScan(req *wire.Request) error {
+	var scan wire.ScanBody
+	if err := scan.Decode(req.Body, &s.srv.limits); err != nil {
+		return err
+	}
+	mark := len(s.w.Buf)
+	buf := s.begin(s.w.Buf, req, wire.OK, 0)
+	page := len(buf)
+	buf = wire.BeginScanPage(buf)
+	n, visited, limit := 0, 0, int(scan.Limit)
+	keysOnly := req.OpFlags&wire.ScanKeysOnly != 0
+	visit := func(e *store.Entry) {
+		visited++
+		switch {
+		case !bytes.HasPrefix(e.Key, scan.Prefix) || command.Expired(e.ExpireAt, s.now) || !s.allowed(e.Key):
+			return
+		case keysOnly:
+			buf = wire.AppendScanKey(buf, e.Key)
+		default:
+			buf = wire.AppendScanEntry(buf, e.Key, e.Value, e.Version, uint64(e.ExpireAt))
+		}
+		n++
+	}
+	// Small steps, so that the page's size is looked at between them. Where matches
+	// are rare a page ends early rather than hold up the loop.
+	next := scan.Cursor
+	for budget := max(limit, scanVisits); ; {
+		next = s.srv.node.Scan(next, min(limit-n, scanStep), visit)
+		if next == 0 || n >= limit || visited >= budget || len(buf)-mark > scanPageBytes {
+			break
+		}
+	}
+	wire.FinishScanPage(buf, page, next, n)
+	wire.FinishFrame(buf, mark)
+	s.w.Buf = buf
+	return nil
+}
+
+// scanStep is how many entries are visited between two looks at a page's size,
+// scanVisits how many one page may look at in any case.
+const (
+	scanStep   = 64
+	scanVisits = 4096
+)
+
+func (s *Session) nativeCount(req *wire.Request) error {
+	if err := wire.CheckEmpty(req.Body); err != nil {
+		return err
+	}
+	var n [8]byte
+	s.nativeReply(req, wire.OK, 0, wire.AppendInt(n[:0], s.srv.node.Keys()))
+	return nil
+}
+
+func (s *Session) nativeStats(req *wire.Request) error {
+	if err := wire.CheckEmpty(req.Body); err != nil {
+		return err
+	}
+	body, err := json.Marshal(s.srv.opts.Facts())
+	if err != nil {
+		return err
+	}
+	s.nativeReply(req, wire.OK, 0, body)
+	return nil
+}
+
+// nativeTopology tells where every partition is: here.
+func (s *Session) nativeTopology(req *wire.Request) error {
+	if err := wire.CheckEmpty(req.Body); err != nil {
+		return err
+	}
+	nodeID, clusterID := s.srv.node.Identity()
+	t := wire.Topology{
+		Epoch: topologyEpoch, ClusterID: clusterID,
+		Nodes:      []wire.TopologyNode{{ID: nodeID, Address: s.local.String()}},
+		Partitions: make([]wire.TopologyPartition, len(s.srv.node.Partitions())),
+	}
+	for p := range t.Partitions {
+		t.Partitions[p].Replicas = []uint16{0}
+	}
+	s.nativeReply(req, wire.OK, 0, t.Append(nil))
+	return nil
+}
+
+func (s *Session) nativeSnapshot(req *wire.Request) error {
+	if err := wire.CheckEmpty(req.Body); err != nil {
+		return err
+	}
+	done, err := s.srv.node.StartSnapshot()
+	if err != nil {
+		return err
+	}
+	if req.OpFlags&wire.SnapshotWait == 0 {
+		s.nativeReply(req, wire.OK, 0, nil)
+		return nil
+	}
+	id := req.ID
+	s.nativeAsync(func(ctx context.Context, w *wait) {
+		select {
+		case err = <-done:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		w.answer(id, err)
+	}, nil)
+	return nil
+}
+
+func (s *Session) nativeFlush(req *wire.Request) error {
+	if err := wire.CheckEmpty(req.Body); err != nil {
+		return err
+	}
+	id := req.ID
+	s.nativeAsync(func(ctx context.Context, w *wait) {
+		w.answer(id, s.srv.node.FlushAll(ctx))
+	}, nil)
+	return nil
+}
+
+// answer renders the reply of work that was done elsewhere.
+func (w *wait) answer(id uint32, err error) {
+	if err != nil {
+		w.reply.Buf = appendFailure(w.reply.Buf, id, err)
+		return
+	}
+	w.reply.Buf = wire.AppendReply(w.reply.Buf, id, wire.OK, 0, nil)
+}

@@ -1,0 +1,358 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"github.com/prakashpandey/vegadb/internal/auth"
+	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/node"
+	"github.com/prakashpandey/vegadb/internal/resp"
+	"github.com/prakashpandey/vegadb/internal/wire"
+)
+
+// maxWaits is how many writes of one RESP connection may wait for the disk
+// before its input is held back.
+const maxWaits = 4096
+
+// unauthenticatedOutput bounds what a peer is told before it has authenticated.
+const unauthenticatedOutput = 1 << 10
+
+// setParserLimits gives the parser the limits that fit what the peer may do.
+func (s *Session) setParserLimits() {
+	if s.user == nil {
+		s.parser.Limits = resp.UnauthenticatedLimits()
+		return
+	}
+	c := s.srv.live.Current()
+	l := resp.DefaultLimits()
+	l.MaxBulk = int(c.MaxValueBytes)
+	l.MaxQuery = int(c.MaxQueryBytes)
+	s.parser.Limits = l
+	s.meta.greeted.Store(true)
+}
+
+// consumeRESP executes the commands at the front of data and returns how many
+// bytes it took.
+func (s *Session) consumeRESP(data []byte) int {
+	n := 0
+	for n < len(data) && !s.parked && !s.closing {
+		args, took, err := s.parser.Next(data[n:], s.args[:0])
+		if err != nil {
+			s.protocolError(err)
+			return len(data)
+		}
+		if took == 0 {
+			break
+		}
+		n += took
+		s.args = args
+		if len(args) > 0 {
+			s.execute(args)
+		}
+		if s.user == nil && len(s.w.Buf) > unauthenticatedOutput {
+			s.fail(closedOutputLimit, errors.New("too much asked before authentication"))
+		}
+	}
+	s.dropArgs()
+	return n
+}
+
+// dropArgs lets go of the input, and of an unusually large argument list.
+func (s *Session) dropArgs() {
+	if cap(s.args) > 64 {
+		s.args = nil
+		return
+	}
+	clear(s.args)
+	s.args = s.args[:0]
+}
+
+func (s *Session) protocolError(err error) {
+	if errors.Is(err, resp.ErrHTTP) {
+		s.fail(closedHTTP, err)
+		return
+	}
+	var e *resp.Error
+	if errors.As(err, &e) {
+		s.writer().Error(e)
+		s.drain()
+	}
+	s.fail(closedProtocolError, err)
+}
+
+// writer returns where an immediate reply goes: to the output, or behind the
+// replies that are still waited for.
+func (s *Session) writer() *resp.Writer {
+	if s.waitHead == nil {
+		return &s.w
+	}
+	w := s.newWait()
+	w.done.Store(true)
+	return &w.reply
+}
+
+// execute serves one command, or parks the session with it.
+func (s *Session) execute(args [][]byte) {
+	if s.barrier {
+		s.hold(args)
+		return
+	}
+	spec, err := command.Resolve(args)
+	if err == nil {
+		err = s.refuse(spec, args)
+	}
+	if err != nil {
+		s.replyError(spec, err)
+		return
+	}
+	if s.waitHead != nil && (spec.Kind != command.KindWrite || s.waits >= maxWaits) {
+		s.hold(args)
+		return
+	}
+	s.serve(spec, args)
+}
+
+// async runs work on a goroutine of its own, so that it holds up no other
+// connection. Nothing else of this connection is served until it is done; then
+// is called on the session's goroutine, before the reply goes out. It may be nil.
+func (s *Session) async(spec *command.Spec, work func(ctx context.Context, w *resp.Writer), then func()) *wait {
+	w := s.newWait()
+	w.spec = spec
+	s.barrier = true
+	w.asyncFn = func() {
+		s.barrier = false
+		if then != nil {
+			then()
+		}
+	}
+	s.srv.background.Add(1)
+	go func() {
+		defer s.srv.background.Done()
+		work(s.srv.ctx, &w.reply)
+		w.finish()
+	}()
+	return w
+}
+
+func (s *Session) serve(spec *command.Spec, args [][]byte) {
+	s.batch.count(&s.srv.stats.commands[spec.ID])
+	mark := len(s.w.Buf)
+	switch {
+	case spec.Kind == command.KindRead && spec.Merge == command.MergeNone:
+		s.readKey(spec, args)
+	case spec.Kind == command.KindRead:
+		s.readKeys(spec, args)
+	case spec.Kind == command.KindWrite && spec.Merge == command.MergeNone:
+		s.writeKey(spec, args)
+	case spec.Kind == command.KindWrite:
+		s.writeKeys(spec, args)
+	default:
+		s.srv.commands.serve(s, spec, args)
+	}
+	if len(s.w.Buf) > mark && s.w.Buf[mark] == '-' {
+		s.batch.find(&s.srv.stats.commands[spec.ID]).errors++
+	}
+}
+
+// Replies that refuse a command before it is looked at. Shared, never changed.
+var (
+	errNoAuth   = &resp.Error{Code: "NOAUTH", Text: "Authentication required."}
+	errLoading  = &resp.Error{Code: "LOADING", Text: "VegaDB is loading the dataset in memory"}
+	errOOM      = &resp.Error{Code: "OOM", Text: "command not allowed when used memory > 'maxmemory'."}
+	errNoKeys   = &resp.Error{Code: "NOPERM", Text: "No permissions to access a key"}
+	errNoPerm   = &resp.Error{Code: "NOPERM", Text: "this user has no permissions to run this command"}
+	errShutdown = &resp.Error{Code: "SHUTDOWN", Text: "the server is shutting down"}
+)
+
+// refuse says why this client may not run this command now; nil if it may.
+func (s *Session) refuse(spec *command.Spec, args [][]byte) error {
+	if s.user == nil && spec.Flags&command.FlagNoAuth == 0 {
+		return errNoAuth
+	}
+	if spec.Flags&command.FlagLoading == 0 && !s.srv.node.Ready() {
+		return errLoading
+	}
+	if s.needAuth && s.user != nil {
+		if err := s.permit(spec, args); err != nil {
+			return err
+		}
+	}
+	if spec.Check != nil {
+		if err := spec.Check(args); err != nil {
+			return err
+		}
+	}
+	if spec.Flags&command.FlagDenyOOM != 0 && s.srv.node.OverMemoryLimit() {
+		return errOOM
+	}
+	return nil
+}
+
+// permit checks the user's role and, for each key, prefixes.
+func (s *Session) permit(spec *command.Spec, args [][]byte) error {
+	user := s.currentUser()
+	switch {
+	case user == nil:
+		return errNoAuth
+	case spec.Flags&command.FlagAdmin != 0 && !user.MayAdmin(),
+		spec.Flags&command.FlagWrite != 0 && !user.MayWrite(),
+		spec.Flags&command.FlagWrite != 0 && spec.FirstKey == 0 && !user.AllKeys():
+		return errNoPerm
+	case spec.FirstKey == 0 || user.AllKeys():
+		return nil
+	}
+	last := spec.LastKey
+	if last < 0 {
+		last += len(args)
+	}
+	for i := spec.FirstKey; i <= last; i += spec.KeyStep {
+		if !user.AllowsKey(args[i]) {
+			return errNoKeys
+		}
+	}
+	return nil
+}
+
+// currentUser returns the session's user as the users file has it now: a user who
+// was removed must log in again.
+func (s *Session) currentUser() *auth.User {
+	if g := s.srv.users.Generation(); g != s.userGeneration {
+		s.user, s.userGeneration = s.srv.users.Current(s.user.Name)
+		s.setParserLimits()
+	}
+	return s.user
+}
+
+func (s *Session) replyError(spec *command.Spec, err error) {
+	if spec != nil {
+		s.srv.stats.commands[spec.ID].errors.Add(1)
+	}
+	w := s.writer()
+	writeError(w, err)
+	s.drain()
+}
+
+// writeError renders any error as RESP has it: its own kind as it is, others by
+// their status.
+func writeError(w *resp.Writer, err error) {
+	var e *resp.Error
+	if errors.As(err, &e) {
+		w.Error(e)
+		return
+	}
+	status, text := statusOf(err)
+	w.Error(&resp.Error{Code: status.RESPCode(), Text: text})
+}
+
+// readKey serves a read of one key.
+func (s *Session) readKey(spec *command.Spec, args [][]byte) {
+	key := args[spec.FirstKey]
+	t := s.srv.node.Partition(key).Table
+	h := t.Hash(key)
+	stripe := t.Stripe(h)
+	stripe.Lock()
+	if stripe.Find(h, key, &s.entry) && !command.Expired(s.entry.ExpireAt, s.now) {
+		spec.Read(&s.w, args, &s.entry, s.now)
+		stripe.Unlock()
+		s.batch.hits++
+		return
+	}
+	stripe.Unlock()
+	spec.Read(&s.w, args, nil, s.now)
+	s.batch.misses++
+}
+
+// writeKey serves a write of one key.
+func (s *Session) writeKey(spec *command.Spec, args [][]byte) {
+	entry := command.Begin(s.enc[:0])
+	command.SetValueLimit(entry, s.srv.live.Current().MaxValueBytes)
+	entry, err := spec.Encode(entry, args, s.now)
+	s.keepEncoded(entry)
+	if err != nil {
+		writeError(s.writer(), err)
+		s.drain()
+		return
+	}
+	var mode uint8
+	if spec.Mode != nil {
+		mode = spec.Mode(args)
+	}
+	p := s.srv.node.Partition(args[spec.FirstKey])
+	s.submit(p, entry, spec, mode)
+}
+
+// submit hands an entry with one op to the node.
+func (s *Session) submit(p *node.Partition, entry []byte, spec *command.Spec, mode uint8) {
+	if !s.srv.node.Deferred() {
+		s.inline.spec, s.inline.mode = spec, mode
+		if err := s.settleLater(s.srv.node.Submit(p, s.now, entry, &s.inline)); err != nil {
+			writeError(&s.w, err)
+		}
+		return
+	}
+	w := s.newWait()
+	w.spec, w.mode = spec, mode
+	if err := s.settleLater(s.srv.node.Submit(p, s.now, entry, w)); err != nil {
+		writeError(&w.reply, err)
+		w.done.Store(true)
+		s.drain()
+	}
+}
+
+// keepEncoded keeps the encoding buffer unless it has grown beyond reason.
+func (s *Session) keepEncoded(entry []byte) {
+	if cap(entry) <= keepBufferBytes {
+		s.enc = entry[:0]
+	} else {
+		s.enc = nil
+	}
+}
+
+// inlineSink renders results straight into the session's output: the entry is
+// applied before Submit returns.
+type inlineSink struct {
+	s    *Session
+	spec *command.Spec
+	mode uint8
+	sum  merge
+}
+
+// Result is called by the node, within Submit.
+func (i *inlineSink) Result(_ int, r *command.Result) {
+	if i.spec.Merge == command.MergeNone {
+		i.spec.Reply(&i.s.w, r, i.mode)
+		return
+	}
+	i.sum.add(i.spec, r)
+}
+
+// Done is never called: nothing waits.
+func (i *inlineSink) Done() {}
+
+// merge gathers the results of a command's keys.
+type merge struct {
+	sum     int64
+	failure wire.Status
+}
+
+func (m *merge) add(_ *command.Spec, r *command.Result) {
+	if r.Kind == command.ResultInt {
+		m.sum += r.Int
+	}
+	if r.Status != wire.OK && r.Status != wire.NotFound && m.failure == wire.OK {
+		m.failure = r.Status
+	}
+}
+
+// reply renders the one reply.
+func (m *merge) reply(spec *command.Spec, w *resp.Writer) {
+	switch {
+	case m.failure != wire.OK:
+		writeError(w, &wire.Error{Status: m.failure, Text: m.failure.Description()})
+	case spec.Merge == command.MergeSum:
+		w.Int(m.sum)
+	default:
+		w.OK()
+	}
+}

@@ -1,0 +1,254 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prakashpandey/vegadb/internal/auth"
+	"github.com/prakashpandey/vegadb/internal/config"
+	"github.com/prakashpandey/vegadb/internal/node"
+	"github.com/prakashpandey/vegadb/internal/wire"
+)
+
+// Options are what a Server is made of.
+type Options struct {
+	Node   *node.Node
+	Live   *config.Live
+	Users  *auth.Users // nil: everybody may do everything
+	TLS    *tls.Config // nil: plain TCP
+	Logger *slog.Logger
+	Clock  func() time.Time
+	// Shutdown is called when a client asks the process to end. It must return at
+	// once.
+	Shutdown func()
+	// SettingsChanged is called when CONFIG SET has changed settings; an error
+	// undoes the change. May be nil.
+	SettingsChanged func(old, now *config.Server) error
+	// Facts returns the document that the native protocol's STATS sends as JSON.
+	Facts func() any
+	// Version is what HELLO, INFO and the native handshake name.
+	Version string
+}
+
+// Server is the listeners and sessions of one node.
+type Server struct {
+	opts     Options
+	node     *node.Node
+	live     *config.Live
+	logger   *slog.Logger
+	commands handlers
+	users    *auth.Users
+	failures *auth.Limiter
+	limits   wire.Limits
+	// durability is what writes are acknowledged with, for receipts.
+	durability wire.Durability
+
+	addr   netip.AddrPort
+	driver driver
+	stats  stats
+	nextID atomic.Uint64
+
+	inFlight   atomic.Int64 // requests whose replies are not in an output yet
+	outBytes   atomic.Int64 // output held for slow readers, all connections
+	draining   atomic.Bool
+	lastSave   atomic.Int64 // unix s; LASTSAVE
+	perAddress map[netip.Addr]int
+	sessions   map[uint64]*Session
+	mu         sync.Mutex // guards perAddress and sessions
+	background sync.WaitGroup
+	ctx        context.Context // of work in the background; ends with Stop
+	cancel     context.CancelFunc
+	stopOnce   sync.Once
+}
+
+// driver moves bytes between sockets and sessions.
+type driver interface {
+	// start listens and serves until stop. It returns once the address is bound.
+	start(addr string) (netip.AddrPort, error)
+	// stop closes the listener and every connection, having sent what their
+	// sessions had ready, within ctx.
+	stop(ctx context.Context) error
+}
+
+// New makes a server; Start opens it.
+func New(o Options) *Server {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := o.Live.Current()
+	s := &Server{
+		opts: o, node: o.Node, live: o.Live, logger: o.Logger, users: o.Users,
+		commands:   newHandlers(),
+		perAddress: make(map[netip.Addr]int), sessions: make(map[uint64]*Session),
+		limits: nativeLimits(c),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.stats.init(o.Clock())
+	s.failures = auth.NewLimiter(c.AuthFailuresPerMinute, o.Clock)
+	if o.TLS != nil {
+		s.driver = newTLSDriver(s, o.TLS)
+	} else {
+		s.driver = newLoopDriver(s, c.IOThreads)
+	}
+	return s
+}
+
+// Start listens on addr and serves. While the node is loading, clients are told so.
+func (s *Server) Start(addr string) error {
+	bound, err := s.driver.start(addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	s.addr = bound
+	s.background.Add(1)
+	go s.runReaper()
+	return nil
+}
+
+// Addr returns the address that clients connect to.
+func (s *Server) Addr() netip.AddrPort { return s.addr }
+
+// LoginLimiter returns the limit on failed logins, which the admin API shares.
+func (s *Server) LoginLimiter() *auth.Limiter { return s.failures }
+
+// Draining reports whether Stop has begun.
+func (s *Server) Draining() bool { return s.draining.Load() }
+
+// Stop refuses new connections, lets requests in flight be answered, and closes
+// every connection, within ctx.
+func (s *Server) Stop(ctx context.Context) (err error) {
+	s.stopOnce.Do(func() {
+		s.draining.Store(true)
+		s.awaitInFlight(ctx)
+		s.cancel()
+		err = s.driver.stop(ctx)
+		s.background.Wait()
+	})
+	return err
+}
+
+// awaitInFlight waits until nothing waits for the disk or for a goroutine.
+func (s *Server) awaitInFlight(ctx context.Context) {
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for s.inFlight.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			s.logger.Warn("requests were still in flight when the time to stop was up", "requests", s.inFlight.Load())
+			return
+		case <-poll.C:
+		}
+	}
+}
+
+func (s *Server) nowMs() int64 { return s.opts.Clock().UnixMilli() }
+
+var errNotTCP = errors.New("not a TCP address")
+
+// admit counts a new connection in, or says why not.
+func (s *Server) admit(remote, local net.Addr, l link) (*Session, closeReason) {
+	from, err := addrPort(remote)
+	if err != nil {
+		return nil, closedRefused
+	}
+	to, _ := addrPort(local)
+	c := s.live.Current()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return nil, closedShutdown
+	}
+	if c.MaxConnections > 0 && len(s.sessions) >= c.MaxConnections {
+		return nil, closedTooMany
+	}
+	if c.MaxConnectionsPerAddress > 0 && s.perAddress[from.Addr()] >= c.MaxConnectionsPerAddress {
+		return nil, closedTooManyFromAddress
+	}
+	ses := s.newSession(l, from, to)
+	s.perAddress[from.Addr()]++
+	s.sessions[ses.id] = ses
+	s.stats.accepted.Add(1)
+	s.stats.connections[protocolUnknown].Add(1)
+	return ses, closedNot
+}
+
+// forget counts a connection out.
+func (s *Server) forget(ses *Session) {
+	ses.closed.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.sessions[ses.id]; !known {
+		return
+	}
+	delete(s.sessions, ses.id)
+	from := ses.remote.Addr()
+	if s.perAddress[from]--; s.perAddress[from] == 0 {
+		delete(s.perAddress, from)
+	}
+	s.stats.connections[protocol(ses.meta.proto.Load())].Add(-1)
+}
+
+// list returns the sessions that are open now.
+func (s *Server) list() []*Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*Session, 0, len(s.sessions))
+	for _, ses := range s.sessions {
+		all = append(all, ses)
+	}
+	return all
+}
+
+func (s *Server) newSession(l link, from, to netip.AddrPort) *Session {
+	ses := &Session{srv: s, link: l, id: s.nextID.Add(1), remote: from, local: to}
+	ses.w.Proto = 2
+	ses.now = s.nowMs()
+	ses.inline.s = ses
+	ses.native.inline.s = ses
+	ses.meta.openedAt = ses.now
+	ses.meta.lastActive.Store(ses.now)
+	ses.needAuth = s.users != nil
+	if !ses.needAuth {
+		ses.user = auth.Everybody()
+	}
+	ses.setParserLimits()
+	ses.publishInfo()
+	return ses
+}
+
+func addrPort(a net.Addr) (netip.AddrPort, error) {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}, errNotTCP
+	}
+	ap := tcp.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
+}
+
+// nativeLimits are what the native handshake promises.
+func nativeLimits(c *config.Server) wire.Limits {
+	l := wire.DefaultLimits()
+	l.MaxValue = uint32(min(c.MaxValueBytes, int64(l.MaxFrame)))
+	return l
+}
+
+func durabilityOf(name string) wire.Durability {
+	switch name {
+	case "always":
+		return wire.DurabilityAlways
+	case "everysec":
+		return wire.DurabilityEverySec
+	}
+	return wire.DurabilityNever
+}

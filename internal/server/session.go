@@ -1,0 +1,243 @@
+package server
+
+import (
+	"errors"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/prakashpandey/vegadb/internal/auth"
+	"github.com/prakashpandey/vegadb/internal/resp"
+	"github.com/prakashpandey/vegadb/internal/store"
+)
+
+// protocol is what a connection speaks, known from its first byte.
+type protocol uint8
+
+const (
+	protocolUnknown protocol = iota
+	protocolRESP
+	protocolNative
+)
+
+func (p protocol) String() string {
+	return [...]string{"unknown", "resp", "native"}[p]
+}
+
+// link is a session's way back to its driver. Safe for concurrent use.
+type link interface {
+	// deliver hands a finished wait to the session's goroutine, which passes it
+	// to Complete.
+	deliver(w *wait)
+	// close ends the connection soon, from any goroutine.
+	close()
+}
+
+// Session is the state of one connection; see the package comment for who may
+// touch it.
+type Session struct {
+	srv    *Server
+	link   link
+	id     uint64
+	remote netip.AddrPort
+	local  netip.AddrPort
+
+	proto    protocol
+	closing  bool        // reply with what is in Output, then close
+	closed   atomic.Bool // the driver has let go of the connection
+	user     *auth.User  // nil: not authenticated
+	needAuth bool
+	// userGeneration is the state of the users file that user was read from.
+	userGeneration uint64
+
+	in     []byte // input that has not been consumed; in[inOff:] is unread
+	inOff  int
+	parked bool // input is held back until the waits are done
+	// barrier holds back every command until work on another goroutine is done.
+	barrier bool
+
+	// Writes that are not answered yet. RESP: a queue in request order.
+	waitHead, waitTail *wait
+	waits              int
+	free               *wait // finished waits, for reuse
+	freeCount          int
+
+	wrote    bool   // something was submitted: finishInput settles it
+	wrotePos uint64 // the last of it in the log
+
+	now   int64       // unix ms, read once per Input
+	entry store.Entry // scratch of reads, here so that it does not escape
+	enc   []byte      // scratch: the entry being encoded
+	batch batchTimer
+
+	// RESP
+	parser  resp.Parser
+	w       resp.Writer // w.Buf is the session's output in both protocols
+	args    [][]byte
+	inline  inlineSink
+	held    heldCommand
+	name    string // CLIENT SETNAME
+	libName string
+	libVer  string
+	multi   multiKey
+
+	native nativeState
+
+	meta sessionMeta
+}
+
+// sessionMeta is what other goroutines (CLIENT LIST, the reaper) may read.
+type sessionMeta struct {
+	openedAt   int64 // unix ms
+	lastActive atomic.Int64
+	frameSince atomic.Int64 // unix ms since when a command is incomplete; 0: none
+	outSince   atomic.Int64 // unix ms since when output is unread; 0: none
+	greeted    atomic.Bool  // authenticated, or nothing to authenticate
+	proto      atomic.Uint32
+	info       atomic.Pointer[clientInfo]
+	lastCmd    atomic.Pointer[string]
+}
+
+// clientInfo is replaced whole when a client names itself.
+type clientInfo struct {
+	name, libName, libVer, user string
+	resp                        int
+}
+
+// Output returns what is to be sent. The driver calls Sent when it has taken it.
+func (s *Session) Output() []byte { return s.w.Buf }
+
+// Sent empties the output, and gives the memory of an unusually large reply back.
+func (s *Session) Sent() {
+	if cap(s.w.Buf) > keepBufferBytes {
+		s.w.Buf = nil
+		return
+	}
+	s.w.Buf = s.w.Buf[:0]
+}
+
+// Closing reports whether the connection is to be closed once Output is sent.
+func (s *Session) Closing() bool { return s.closing }
+
+// keepBufferBytes is the largest buffer that an idle connection keeps.
+const keepBufferBytes = 4 << 10
+
+// Input takes bytes as they arrive. They need not be kept by the caller: what is
+// not consumed is copied.
+func (s *Session) Input(data []byte) {
+	if s.closing {
+		return
+	}
+	s.now = s.srv.nowMs()
+	s.meta.lastActive.Store(s.now)
+	if s.inOff == len(s.in) { // nothing left over: parse in place
+		n := s.consume(data)
+		s.keep(data[n:])
+	} else {
+		s.compact()
+		s.in = append(s.in, data...)
+		s.inOff += s.consume(s.in[s.inOff:])
+		s.release()
+	}
+	s.finishInput()
+}
+
+// resume consumes input that was held back.
+func (s *Session) resume() {
+	s.parked = false
+	s.now = s.srv.nowMs()
+	if s.resumeHeld() && s.inOff < len(s.in) {
+		s.inOff += s.consume(s.in[s.inOff:])
+		s.release()
+	}
+	s.finishInput()
+}
+
+func (s *Session) consume(data []byte) int {
+	if len(data) == 0 || s.parked || s.closing {
+		return 0
+	}
+	if s.proto == protocolUnknown {
+		s.recognise(data[0])
+	}
+	s.batch.begin()
+	n := 0
+	if s.proto == protocolNative {
+		n = s.consumeNative(data)
+	} else {
+		n = s.consumeRESP(data)
+	}
+	s.batch.end(s.srv)
+	return n
+}
+
+func (s *Session) recognise(first byte) {
+	s.proto = protocolRESP
+	if first >= 0x80 {
+		s.proto = protocolNative
+	}
+	s.meta.proto.Store(uint32(s.proto))
+	s.srv.stats.connections[s.proto].Add(1)
+	s.srv.stats.connections[protocolUnknown].Add(-1)
+}
+
+// keep copies unconsumed input.
+func (s *Session) keep(rest []byte) {
+	s.in = append(s.in[:0], rest...)
+	s.inOff = 0
+	if len(rest) == 0 && cap(s.in) > keepBufferBytes {
+		s.in = nil
+	}
+}
+
+// compact moves unread input to the front once the consumed part outweighs it,
+// so that a long pipeline is moved a bounded number of times.
+func (s *Session) compact() {
+	if s.inOff > len(s.in)-s.inOff {
+		s.in = s.in[:copy(s.in, s.in[s.inOff:])]
+		s.inOff = 0
+	}
+}
+
+func (s *Session) release() {
+	if s.inOff == len(s.in) {
+		s.keep(nil)
+	}
+}
+
+// finishInput settles what was applied, lets gathered writes go, and watches the
+// limits on what is buffered.
+func (s *Session) finishInput() {
+	if s.wrote {
+		s.wrote = false
+		s.srv.node.Settle(s.wrotePos)
+		s.srv.node.Kick()
+	}
+	unread := len(s.in) - s.inOff
+	limit := s.srv.live.Current()
+	if max := limit.MaxQueryBytes + limit.MaxPipelineBytes; int64(unread) > max {
+		s.fail(closedInputLimit, errors.New("unread input exceeds max-query-bytes + max-pipeline-bytes"))
+	}
+	switch {
+	case unread == 0 || s.parked:
+		s.meta.frameSince.Store(0)
+	case s.meta.frameSince.Load() == 0:
+		s.meta.frameSince.Store(s.now)
+	}
+}
+
+// settleLater notes where the log has a write that Submit took, for finishInput.
+func (s *Session) settleLater(pos uint64, err error) error {
+	if err == nil {
+		s.wrote, s.wrotePos = true, max(s.wrotePos, pos)
+	}
+	return err
+}
+
+// fail ends the connection for a reason that the operator should see.
+func (s *Session) fail(reason closeReason, err error) {
+	if s.closing {
+		return
+	}
+	s.closing = true
+	s.srv.noteClose(s, reason, err)
+}
