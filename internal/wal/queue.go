@@ -96,9 +96,11 @@ func (l *Log) tail() *segment { return l.segments[l.tailAt] }
 
 // openBatch starts a batch at the tail and reserves room for its commit record. Requires mu.
 func (l *Log) openBatch() {
-	b := &batch{}
+	var b *batch
 	if n := len(l.free); n > 0 {
 		b, l.free = l.free[n-1], l.free[:n-1]
+	} else {
+		b = new(batch)
 	}
 	b.seg, b.off, b.buf, b.lastPos = l.tail(), l.tailEnd, b.buf[:0], l.pos
 	l.tailEnd += commitBytes

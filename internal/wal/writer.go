@@ -2,7 +2,6 @@ package wal
 
 import (
 	"fmt"
-	"runtime"
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/invariants"
@@ -52,8 +51,8 @@ func (l *Log) ticker() (<-chan time.Time, func()) {
 	return t.C, t.Stop
 }
 
-// collect waits for more appends as long as the gather policy says. It yields instead of sleeping: a
-// timer's resolution is coarser than the whole wait.
+// collect waits for more appends as long as the gather policy says. It yields instead of sleeping: the
+// resolution of a timer is coarser than the whole wait.
 func (l *Log) collect() {
 	done := l.durable.Load()
 	pending := int(l.appended.Load() - done)
@@ -63,7 +62,7 @@ func (l *Log) collect() {
 	first := time.Now()
 	last := first
 	for {
-		runtime.Gosched()
+		yield()
 		now := time.Now()
 		if n := int(l.appended.Load() - done); n != pending {
 			pending, last = n, now
