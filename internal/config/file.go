@@ -47,7 +47,7 @@ func ApplyFile(c *Server, path string, data []byte) ([]string, error) {
 	for _, k := range keys {
 		s := rows[k]
 		if s == nil {
-			return nil, fmt.Errorf("%s: unknown setting %q%s", path, excerpt(k), suggestion(k, names))
+			return nil, fmt.Errorf("%s: unknown setting %q%s", path, excerpt(k), Suggestion(k, names))
 		}
 		text, err := scalarText(raw[k])
 		if err != nil {

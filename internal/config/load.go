@@ -133,18 +133,18 @@ func readEnv(env []string) (vars map[string]string, file string, err error) {
 		case known[name]:
 			vars[name] = text
 		case !foreignEnv(name):
-			return nil, "", fmt.Errorf("unknown environment variable %s%s", name, suggestion(name, names))
+			return nil, "", fmt.Errorf("unknown environment variable %s%s", name, Suggestion(name, names))
 		}
 	}
 	return vars, file, nil
 }
 
 // foreignEnv recognises variables that start with VEGA_ and are not meant for
-// the server: those of vega-client, and those that Kubernetes injects into
+// the server: the login of vega-client, and those that Kubernetes injects into
 // every container of a namespace with a service whose name starts with "vega"
 // (VEGA_SERVICE_HOST, VEGA_PORT, VEGA_PORT_8342_TCP_ADDR, VEGA_DB_SERVICE_PORT).
 func foreignEnv(name string) bool {
-	if strings.HasPrefix(name, EnvPrefix+"CLIENT_") {
+	if name == EnvPrefix+"USER" || name == EnvPrefix+"PASSWORD" {
 		return true
 	}
 	return strings.Contains(name, "_SERVICE_HOST") || strings.Contains(name, "_SERVICE_PORT") ||
@@ -164,7 +164,7 @@ func FlagError(err error) error {
 		for _, s := range Settings() {
 			names = append(names, s.Name)
 		}
-		return fmt.Errorf("unknown flag --%s%s", name, suggestion(name, names))
+		return fmt.Errorf("unknown flag --%s%s", name, Suggestion(name, names))
 	}
 	var bad *pflag.InvalidValueError
 	if errors.As(err, &bad) {

@@ -176,7 +176,7 @@ func TestMissingFileIsRecognisable(t *testing.T) {
 
 func TestVariablesOfOthersAreIgnored(t *testing.T) {
 	c, err := Load(nil, []string{
-		"VEGA_CLIENT_PASSWORD=x", "VEGA_SERVICE_HOST=10.0.0.1", "VEGA_SERVICE_PORT=8342", "VEGA_PORT=tcp://10.0.0.1:8342",
+		"VEGA_USER=u", "VEGA_PASSWORD=x", "VEGA_SERVICE_HOST=10.0.0.1", "VEGA_SERVICE_PORT=8342", "VEGA_PORT=tcp://10.0.0.1:8342",
 		"VEGA_PORT_8342_TCP_ADDR=10.0.0.1", "VEGA_DB_SERVICE_PORT_DATA=8342", "VEGA_DB_PORT=tcp://x", "VEGAS=1", "HOME=/root", "odd",
 	}, files(nil))
 	if err != nil || c != Default() {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -60,8 +61,8 @@ Every setting can be given in four ways; each overrides those before it:
 4. a flag: ` + "`--memory-limit 2GiB`" + `.
 
 ` + "`vega-server config`" + ` prints what came out of it and where each value came from, in the form of a file. A name
-that is not in this list is refused, wherever it is written. Variables that start with ` + "`VEGA_CLIENT_`" + `
-belong to vega-client; those that Kubernetes makes for services (` + "`VEGA_SERVICE_HOST`, `VEGA_PORT_…`" + `) are ignored.
+that is not in this list is refused, wherever it is written. Ignored are ` + "`VEGA_USER`" + ` and ` + "`VEGA_PASSWORD`" + `,
+which belong to vega-client, and what Kubernetes makes for services (` + "`VEGA_SERVICE_HOST`, `VEGA_PORT_…`" + `).
 
 **Sizes** are a number of bytes or carry a unit: ` + "`KiB`, `MiB`, `GiB`" + ` and ` + "`kb`, `mb`, `gb`" + ` are powers of 1024,
 ` + "`k`, `m`, `g`" + ` powers of 1000, as in a redis.conf. **Durations** are ` + "`500ms`, `30s`, `5m`, `1h`" + `; a bare number is seconds.
@@ -125,5 +126,39 @@ func limits(v value) string {
 		return between(formatDuration(v.min), formatDuration(v.max), v.max == maxDuration)
 	default:
 		return ""
+	}
+}
+
+// FileText writes c as a configuration file that Load reads back to the same
+// settings. Each line says where its value came from; from may be nil.
+func FileText(c *Server, from Origins) string {
+	var b strings.Builder
+	for i, group := range Groups() {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "# %s\n", group)
+		for _, s := range Settings() {
+			if s.Group != group {
+				continue
+			}
+			line := s.Name + " = " + tomlValue(s.bind(c))
+			if from != nil {
+				line = fmt.Sprintf("%-44s # %s", line, from[s.Name])
+			}
+			b.WriteString(line + "\n")
+		}
+	}
+	return b.String()
+}
+
+// tomlValue writes numbers and booleans bare and everything else as a string,
+// with the escapes that TOML and Go share.
+func tomlValue(v value) string {
+	switch v.(type) {
+	case boolValue, intValue:
+		return v.String()
+	default:
+		return strconv.Quote(strings.ToValidUTF8(v.String(), "\uFFFD"))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files and docs/configuration.md")
@@ -40,5 +41,18 @@ func golden(t *testing.T, path, got string) {
 	}
 	if string(want) != got {
 		t.Errorf("%s is out of date: run go test ./internal/config -update", path)
+	}
+}
+
+func TestPrintedSettingsReadBackToTheSame(t *testing.T) {
+	c := Default()
+	c.DataDir, c.MemoryLimit, c.InMemory, c.IdleTimeout = `C:\data "x" ü`+"\u0085", 3<<30, true, 90*time.Second
+	text := FileText(&c, Origins{"data-dir": FromFlag})
+	got, err := Load([]string{"--config=f"}, nil, files(map[string]string{"f": text}))
+	if err != nil || got != c {
+		t.Errorf("%v\n got %+v\nwant %+v\n%s", err, got, c, text)
+	}
+	if !strings.Contains(text, "# flag") {
+		t.Error("origins are missing")
 	}
 }

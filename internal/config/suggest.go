@@ -2,9 +2,9 @@ package config
 
 import "strings"
 
-// suggestion returns ` (did you mean "x"?)` for the name nearest to what was
+// Suggestion returns ` (did you mean "x"?)` for the name nearest to what was
 // written, or nothing when none is near.
-func suggestion(written string, names []string) string {
+func Suggestion(written string, names []string) string {
 	const maxLen = 64 // longer names are no typing slip, and distance costs len²
 	if len(written) > maxLen {
 		return ""

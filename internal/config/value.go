@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // value is a typed view of one field of a Server. It satisfies pflag.Value, so
@@ -32,6 +33,9 @@ type stringValue struct {
 func (v stringValue) Set(text string) error {
 	if len(text) > maxTextBytes {
 		return fmt.Errorf("%d bytes are too long (limit %d)", len(text), maxTextBytes)
+	}
+	if !utf8.ValidString(text) {
+		return fmt.Errorf("%q is not valid UTF-8", excerpt(text))
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
 		return fmt.Errorf("%q holds control characters", excerpt(text))
