@@ -110,18 +110,18 @@ feed:
 	return out, nil
 }
 
-// plan is one group's candidates, newest first, and what became of them. One
-// worker at a time has it.
+// plan is one group's candidates and what became of them. One worker at a time
+// has it.
 type plan struct {
 	Loaded
-	candidates []Info
+	files []Info
 }
 
 func (p *plan) bytes() int64 {
-	if len(p.candidates) == 0 {
+	if len(p.files) == 0 {
 		return 0
 	}
-	return p.candidates[0].Bytes
+	return p.files[0].Bytes
 }
 
 type loader struct {
@@ -134,34 +134,14 @@ type loader struct {
 }
 
 func newLoader(fs vfs.FS, dir string, groups []uint32, o LoadOptions) (*loader, error) {
-	infos, err := List(fs, dir)
+	chosen, err := Choose(fs, dir, groups)
 	if err != nil {
 		return nil, err
 	}
 	l := &loader{fs: fs, o: o}
-	byGroup := make(map[uint32]*plan, len(groups))
-	for _, g := range groups {
-		p := &plan{Loaded: Loaded{Group: g}}
-		byGroup[g] = p
+	for _, c := range chosen {
+		p := &plan{Loaded: Loaded{Group: c.Group, MustReach: c.MustReach}, files: c.Files}
 		l.plans = append(l.plans, p)
-	}
-	for _, info := range infos {
-		if p := byGroup[info.Group]; p != nil {
-			p.candidates = append(p.candidates, info)
-			p.MustReach = max(p.MustReach, info.Index)
-		}
-	}
-	names, err := fs.List(dir)
-	if err != nil {
-		return nil, fmt.Errorf("snapshot: list %s: %w", dir, err)
-	}
-	for _, name := range names {
-		if group, index, ok := parseBadName(name); ok && byGroup[group] != nil {
-			p := byGroup[group]
-			p.MustReach = max(p.MustReach, index)
-		}
-	}
-	for _, p := range l.plans {
 		l.total += p.bytes()
 	}
 	return l, nil
@@ -169,7 +149,7 @@ func newLoader(fs vfs.FS, dir string, groups []uint32, o LoadOptions) (*loader, 
 
 // group loads the newest usable candidate of p.
 func (l *loader) group(ctx context.Context, p *plan) error {
-	for i, c := range p.candidates {
+	for i, c := range p.files {
 		if i > 0 {
 			l.progress(0, c.Bytes)
 		}
