@@ -19,9 +19,9 @@ func CheckKey(key []byte, lim *Limits) error {
 // EntryMeta describes an entry: the first bytes of a GET's reply that was asked
 // for with GetMeta.
 type EntryMeta struct {
-	RemainingMs int64  // until expiry by the server's clock; -1 if it never expires
-	ExpireAt    uint64 // unix ms; 0 if it never expires
-	ValueLen    uint64 // bytes
+	RemainingMs int64  `json:"remaining_ms"` // until expiry by the server's clock; -1 if it never expires
+	ExpireAt    uint64 `json:"expire_at"`    // unix ms; 0 if it never expires
+	ValueLen    uint64 `json:"value_len"`    // bytes
 }
 
 // EntryMetaSize is the encoded size of EntryMeta.

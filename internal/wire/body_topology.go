@@ -8,25 +8,25 @@ const maxPartitions = 16384
 
 // TopologyNode is one node of a topology.
 type TopologyNode struct {
-	ID      string
-	Address string // host:port of the data port
-	Zone    string
+	ID      string `json:"id"`
+	Address string `json:"address"` // host:port of the data port
+	Zone    string `json:"zone"`
 }
 
 // TopologyPartition says where one partition lives. Numbers are indexes into
 // Topology.Nodes.
 type TopologyPartition struct {
-	Leader   uint16 // or NoLeader
-	Replicas []uint16
+	Leader   uint16   `json:"leader"` // or NoLeader
+	Replicas []uint16 `json:"replicas"`
 }
 
 // Topology is the reply to TOPOLOGY. Partition p holds the slots s with
 // s*len(Partitions)/16384 == p.
 type Topology struct {
-	Epoch      uint64
-	ClusterID  string
-	Nodes      []TopologyNode
-	Partitions []TopologyPartition
+	Epoch      uint64              `json:"epoch"`
+	ClusterID  string              `json:"cluster_id"`
+	Nodes      []TopologyNode      `json:"nodes"`
+	Partitions []TopologyPartition `json:"partitions"`
 }
 
 // Append appends the encoding.

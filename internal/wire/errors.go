@@ -47,6 +47,9 @@ func StatusOf(err error) Status {
 	if err == nil {
 		return OK
 	}
+	if e, ok := err.(*Error); ok { // errors.As would allocate
+		return e.Status
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		return e.Status

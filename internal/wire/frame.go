@@ -17,12 +17,12 @@ const (
 // Limits are the sizes a server accepts. It sends them in its hello, so that a
 // client can refuse by itself what the server would refuse.
 type Limits struct {
-	MaxFrame    uint32 // bytes after the length field, requests and replies
-	MaxKey      uint32 // bytes
-	MaxValue    uint32 // bytes
-	MaxBatch    uint32 // items of one GETBATCH or WRITEBATCH
-	MaxScan     uint32 // entries of one SCAN page
-	MaxInFlight uint32 // requests sent and not yet answered on one connection
+	MaxFrame    uint32 `json:"max_frame"`     // bytes after the length field, requests and replies
+	MaxKey      uint32 `json:"max_key"`       // bytes
+	MaxValue    uint32 `json:"max_value"`     // bytes
+	MaxBatch    uint32 `json:"max_batch"`     // items of one GETBATCH or WRITEBATCH
+	MaxScan     uint32 `json:"max_scan"`      // entries of one SCAN page
+	MaxInFlight uint32 `json:"max_in_flight"` // requests sent and not yet answered on one connection
 }
 
 // DefaultLimits returns what a server offers unless it is told otherwise.

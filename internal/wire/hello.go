@@ -30,27 +30,29 @@ type Features uint64
 
 // ClientHello opens a connection.
 type ClientHello struct {
-	MinVersion, MaxVersion uint16
-	Features               Features
-	Auth                   AuthMethod
-	Username, Password     string // AuthPassword; at most 1024 bytes each
-	ClientName             string // for the server's list of connections; at most 1024 bytes
+	MinVersion uint16     `json:"min_version"`
+	MaxVersion uint16     `json:"max_version"`
+	Features   Features   `json:"features"`
+	Auth       AuthMethod `json:"auth"`
+	Username   string     `json:"username"` // AuthPassword; at most 1024 bytes each
+	Password   string     `json:"password"`
+	ClientName string     `json:"client_name"` // for the server's list of connections; at most 1024 bytes
 }
 
 // ServerHello answers it. With a Status other than OK the server closes the
 // connection behind it, and of the other fields only RetryAfterMs and Message
 // count.
 type ServerHello struct {
-	Status        Status
-	Version       uint16 // the one spoken from here on
-	RetryAfterMs  uint32
-	Features      Features
-	Limits        Limits
-	Epoch         uint64 // of the topology
-	NodeID        string
-	ClusterID     string
-	ServerVersion string // of the program, for people
-	Message       string // for people
+	Status        Status   `json:"status"`
+	Version       uint16   `json:"version"` // the one spoken from here on
+	RetryAfterMs  uint32   `json:"retry_after_ms"`
+	Features      Features `json:"features"`
+	Limits        Limits   `json:"limits"`
+	Epoch         uint64   `json:"epoch"` // of the topology
+	NodeID        string   `json:"node_id"`
+	ClusterID     string   `json:"cluster_id"`
+	ServerVersion string   `json:"server_version"` // of the program, for people
+	Message       string   `json:"message"`        // for people
 }
 
 // maxHelloString bounds each string in a hello, in bytes.

@@ -1,0 +1,338 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestStatusTableIsSortedAndComplete(t *testing.T) {
+	last, names := -1, map[string]bool{}
+	for _, s := range Statuses() {
+		if int(s.Status) <= last {
+			t.Errorf("%s (%d) follows %d", s.Name, s.Status, last)
+		}
+		last = int(s.Status)
+		if names[s.Name] || s.Name == "" || s.Description == "" || s.RESPCode == "" {
+			t.Errorf("%+v", s)
+		}
+		names[s.Name] = true
+		if !s.Status.Known() || s.Status.Info() != s || s.Status.String() != s.Name {
+			t.Errorf("%s does not find itself", s.Name)
+		}
+	}
+}
+
+func TestUnknownStatusPromisesNothing(t *testing.T) {
+	s := Status(999)
+	if s.Known() || s.Name() != "STATUS_999" || s.Retry() != RetryUnknown || s.RESPCode() != "ERR" {
+		t.Fatalf("%+v", s.Info())
+	}
+}
+
+// statusMarkdown is the table as docs/protocol.md must show it.
+func statusMarkdown() string {
+	var b strings.Builder
+	b.WriteString("| number | name | retry | meaning |\n| ---: | --- | --- | --- |\n")
+	for _, s := range Statuses() {
+		fmt.Fprintf(&b, "| %d | `%s` | %s | %s |\n", s.Status, s.Name, s.Retry, s.Description)
+	}
+	return b.String()
+}
+
+// opMarkdown is the list of operations likewise.
+func opMarkdown() string {
+	var b strings.Builder
+	b.WriteString("| number | name | may write |\n| ---: | --- | --- |\n")
+	for _, op := range Ops() {
+		writes := "no"
+		if op.Writes() {
+			writes = "yes"
+		}
+		fmt.Fprintf(&b, "| %d | `%s` | %s |\n", op, op, writes)
+	}
+	return b.String()
+}
+
+func TestDocsShowTheTablesOfTheCode(t *testing.T) {
+	page, err := os.ReadFile("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{statusMarkdown(), opMarkdown()} {
+		if !strings.Contains(string(page), table) {
+			t.Errorf("docs/protocol.md does not contain this table:\n%s", table)
+		}
+	}
+}
+
+func TestDocsQuoteTheVectors(t *testing.T) {
+	page, err := os.ReadFile("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quotes := quotedBytes(string(page))
+	var vectors []vector
+	readVectors(t, "vectors.json", &vectors)
+	wanted := map[string]bool{"client hello without credentials": true, "GET": true, "reply to GET": true,
+		"PUT with TTL": true, "reply to PUT": true, "reply to GET: no entry": true}
+	for _, v := range vectors {
+		if wanted[v.Name] && !slices.Contains(quotes, v.Hex) {
+			t.Errorf("docs/protocol.md does not quote %q: %s", v.Name, v.Hex)
+		}
+	}
+}
+
+// quotedBytes returns the messages shown in the page's code blocks, as hex. A
+// line's bytes end at the first word that is none; a line without a "name:" goes
+// on with the message of the line before.
+func quotedBytes(page string) (messages []string) {
+	inCode := false
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "```") {
+			inCode = !inCode
+			messages = append(messages, "")
+			continue
+		}
+		words := strings.Fields(line)
+		if !inCode || len(words) == 0 {
+			continue
+		}
+		if strings.HasSuffix(words[0], ":") {
+			messages = append(messages, "")
+			words = words[1:]
+		}
+		for _, word := range words {
+			if _, err := hex.DecodeString(word); err != nil || len(word) != 2 {
+				break
+			}
+			messages[len(messages)-1] += strings.ToLower(word)
+		}
+	}
+	return messages
+}
+
+func TestParseFrameWaitsForEveryByte(t *testing.T) {
+	whole := AppendReply(nil, 1, OK, 2, []byte("value"))
+	for i := range whole {
+		frame, n, err := ParseFrame(whole[:i], 1<<20)
+		if frame != nil || n != 0 || err != nil {
+			t.Fatalf("%d of %d bytes: frame %x, n %d, %v", i, len(whole), frame, n, err)
+		}
+	}
+	if got := FrameSize(whole[:4]); got != uint64(len(whole)) {
+		t.Fatalf("FrameSize %d, want %d", got, len(whole))
+	}
+	frame, n, err := ParseFrame(append(whole, 1, 2, 3), 1<<20)
+	if n != len(whole) || err != nil || !bytes.Equal(frame, whole[4:]) {
+		t.Fatalf("frame %x, n %d, %v", frame, n, err)
+	}
+	if _, _, err := ParseFrame(whole, uint32(len(whole)-4)); err != nil {
+		t.Fatalf("at the limit: %v", err)
+	}
+	if _, _, err := ParseFrame(whole, uint32(len(whole)-5)); err != ErrFrameTooLarge {
+		t.Fatalf("one above the limit: %v", err)
+	}
+}
+
+func TestParseHelloJudgesTheFirstByteAlone(t *testing.T) {
+	for _, first := range []string{"*", "P", "\x16", "\xd6X"} {
+		if _, _, err := ParseHello([]byte(first)); err != ErrMagic {
+			t.Errorf("%q: %v", first, err)
+		}
+	}
+	whole := (&ClientHello{MinVersion: 1, MaxVersion: 1}).Append(nil)
+	for i := range whole {
+		if _, n, err := ParseHello(whole[:i]); n != 0 || err != nil {
+			t.Fatalf("%d bytes: n %d, %v", i, n, err)
+		}
+	}
+	tooLong := append([]byte(nil), whole[:4]...)
+	tooLong = append(tooLong, 0xFF, 0xFF, 0xFF, 0xFF)
+	if _, _, err := ParseHello(tooLong); err != ErrHelloTooLarge {
+		t.Fatal(err)
+	}
+}
+
+func TestHelloIgnoresWhatLaterVersionsAdd(t *testing.T) {
+	c := ClientHello{MinVersion: 1, MaxVersion: 9, Auth: AuthPassword, Username: "u", Password: "p", ClientName: "n"}
+	payload, _, _ := ParseHello(c.Append(nil))
+	var got ClientHello
+	if err := got.Decode(append(bytes.Clone(payload), "more"...)); err != nil || got != c {
+		t.Fatalf("%+v %v", got, err)
+	}
+	for i := range payload {
+		if err := got.Decode(payload[:i]); err == nil {
+			t.Fatalf("%d of %d bytes decode", i, len(payload))
+		}
+	}
+	s := ServerHello{Version: 1, Limits: DefaultLimits(), NodeID: "n", ClusterID: "c", ServerVersion: "v", Message: "m"}
+	payload, _, _ = ParseHello(s.Append(nil))
+	var gotServer ServerHello
+	if err := gotServer.Decode(append(bytes.Clone(payload), "more"...)); err != nil || gotServer != s {
+		t.Fatalf("%+v %v", gotServer, err)
+	}
+	for i := range payload {
+		if err := gotServer.Decode(payload[:i]); err == nil {
+			t.Fatalf("%d of %d bytes decode", i, len(payload))
+		}
+	}
+}
+
+func TestNegotiatePicksACommonVersion(t *testing.T) {
+	for _, c := range []struct{ low, high, want uint16 }{{1, 1, 1}, {0, 1, 1}, {1, 9, 1}, {2, 9, 0}, {0, 0, 0}} {
+		h := ClientHello{MinVersion: c.low, MaxVersion: c.high}
+		if got := h.Negotiate(); got != c.want {
+			t.Errorf("%d–%d: %d, want %d", c.low, c.high, got, c.want)
+		}
+	}
+}
+
+func TestHelloStringsAreCutNotRefused(t *testing.T) {
+	h := ClientHello{MinVersion: 1, MaxVersion: 1, ClientName: strings.Repeat("x", 5000)}
+	payload, _, err := ParseHello(h.Append(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got ClientHello
+	if err := got.Decode(payload); err != nil || len(got.ClientName) != maxHelloString {
+		t.Fatalf("%d bytes, %v", len(got.ClientName), err)
+	}
+}
+
+func TestLimitsAreInclusive(t *testing.T) {
+	lim := Limits{MaxFrame: 100, MaxKey: 3, MaxValue: 4, MaxBatch: 2, MaxScan: 5}
+	if CheckKey([]byte("abc"), &lim) != nil || CheckKey([]byte("abcd"), &lim) != ErrKeyTooLarge {
+		t.Error("key")
+	}
+	for _, c := range []struct {
+		key, value string
+		want       error
+	}{{"abc", "1234", nil}, {"abcd", "1", ErrKeyTooLarge}, {"abc", "12345", ErrValueTooLarge}, {"", "", nil}} {
+		var p PutBody
+		if err := p.Decode(0, AppendPut(nil, 0, c.key, c.value, 0, 0), &lim); err != c.want {
+			t.Errorf("PUT %q %q: %v, want %v", c.key, c.value, err, c.want)
+		}
+	}
+	var keys Keys
+	body := AppendBatchKey(AppendBatchKey(AppendBatchKey(BeginBatch(nil), "a"), "b"), "c")
+	FinishBatch(body, 0, 3)
+	if err := keys.Decode(body, &lim); err != ErrBatchTooLarge {
+		t.Error(err)
+	}
+	for asked, want := range map[uint32]uint32{0: 5, 1: 1, 5: 5, 6: 5, math.MaxUint32: 5} {
+		var s ScanBody
+		if err := s.Decode(AppendScan(nil, 0, asked, ""), &lim); err != nil || s.Limit != want {
+			t.Errorf("SCAN limit %d: %d, want %d (%v)", asked, s.Limit, want, err)
+		}
+	}
+}
+
+func TestUnknownKindOfReplyIsNoError(t *testing.T) {
+	r := Response{Kind: 9, Flags: 0xFF, ID: 5, Body: []byte("later")}
+	var got Response
+	frame := []byte{9, 0xFF, 0, 0, 5, 0, 0, 0, 'l'}
+	if err := got.Decode(frame); err != nil || got.Kind != 9 || got.ID != r.ID {
+		t.Fatalf("%+v %v", got, err)
+	}
+}
+
+func TestDecodeErrorKeepsTheRequestID(t *testing.T) {
+	r := Request{Op: 200, ID: 77}
+	frame, _, _ := ParseFrame(r.Append(nil), 1<<20)
+	var got Request
+	if err := got.Decode(frame); err != ErrUnknownOp || got.ID != 77 {
+		t.Fatalf("id %d, %v", got.ID, err)
+	}
+}
+
+func TestStatusOfErrors(t *testing.T) {
+	if StatusOf(nil) != OK || StatusOf(errors.New("x")) != Internal || StatusOf(fmt.Errorf("in batch: %w", ErrKeyTooLarge)) != TooLarge {
+		t.Fatal("wrong status")
+	}
+}
+
+func TestHeadersRoundTrip(t *testing.T) {
+	ops := Ops()
+	rapid.Check(t, func(t *rapid.T) {
+		op := ops[rapid.IntRange(0, len(ops)-1).Draw(t, "op")]
+		r := Request{Op: op, OpFlags: rapid.Uint8().Draw(t, "opflags") & uint8(op.flagMask()), ID: rapid.Uint32().Draw(t, "id"),
+			Flags: Flags(rapid.Uint16().Draw(t, "flags")) & knownFlags}
+		if r.Flags&FlagDeadline != 0 {
+			r.DeadlineMs = rapid.Uint32().Draw(t, "deadline")
+		}
+		if r.Flags&FlagConsistency != 0 {
+			r.Consistency = Consistency(rapid.Uint8Range(0, uint8(Local)).Draw(t, "consistency"))
+			r.ConsistencyArg = rapid.Uint64().Draw(t, "arg")
+		}
+		if r.Flags&FlagDurability != 0 {
+			r.Acks = Acks(rapid.Uint8Range(0, uint8(AcksLeader)).Draw(t, "acks"))
+			r.Durability = Durability(rapid.Uint8Range(0, uint8(DurabilityNever)).Draw(t, "durability"))
+		}
+		if r.Flags&FlagEpoch != 0 {
+			r.Epoch = rapid.Uint64().Draw(t, "epoch")
+		}
+		if r.Flags&FlagSession != 0 {
+			copy(r.Session[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "session"))
+			r.Sequence, r.Acknowledged = rapid.Uint64().Draw(t, "sequence"), rapid.Uint64().Draw(t, "acknowledged")
+		}
+		r.Body = rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "body")
+		frame, n, err := ParseFrame(append(r.Append(nil), "next"...), 1<<20)
+		if err != nil || n == 0 {
+			t.Fatal(err)
+		}
+		got := Request{}
+		if err := got.Decode(frame); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.Body, r.Body) {
+			t.Fatalf("body %x, want %x", got.Body, r.Body)
+		}
+		got.Body, r.Body = nil, nil
+		if !reflect.DeepEqual(got, r) {
+			t.Fatalf("%+v, want %+v", got, r)
+		}
+	})
+}
+
+func TestWriteBodiesRoundTrip(t *testing.T) {
+	lim := DefaultLimits()
+	rapid.Check(t, func(t *rapid.T) {
+		key := rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "key")
+		value := rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "value")
+		flags := rapid.SampledFrom([]uint8{0, WriteTTL, WriteExpireAt, WriteKeepTTL, WriteIfVersion,
+			WriteIfVersion | WriteTTL, WriteIfAbsent | WriteExpireAt, WriteReturnOld | WriteIfPresent}).Draw(t, "flags")
+		var want PutBody
+		want.Key, want.Value = key, value
+		if flags&(WriteTTL|WriteExpireAt) != 0 {
+			want.Expiry = rapid.Uint64Range(1, maxExpireAt).Draw(t, "expiry")
+		}
+		if flags&WriteIfVersion != 0 {
+			want.IfVersion = rapid.Uint64().Draw(t, "version")
+		}
+		encoded := AppendPut(nil, flags, string(key), value, want.Expiry, want.IfVersion)
+		var got PutBody
+		if err := got.Decode(flags, encoded, &lim); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.Key, key) || !bytes.Equal(got.Value, value) || got.Expiry != want.Expiry || got.IfVersion != want.IfVersion {
+			t.Fatalf("%+v, want %+v", got, want)
+		}
+		// No prefix of the fixed part decodes to something else.
+		fixed := len(encoded) - len(value)
+		for i := range fixed {
+			if err := got.Decode(flags, encoded[:i], &lim); err == nil {
+				t.Fatalf("%d of %d bytes decode", i, fixed)
+			}
+		}
+	})
+}
