@@ -155,7 +155,12 @@ func (d *loopDriver) loopOf(c gnet.Conn) *loop {
 // OnOpen is called by gnet on the connection's loop.
 func (d *loopDriver) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
 	link := &loopLink{conn: c, loop: d.loopOf(c)}
-	ses, refused := d.srv.admit(c.RemoteAddr(), c.LocalAddr(), link)
+	// gnet's LocalAddr is the listener's, which may say "any address, any port".
+	local, err := boundAddr(c.Fd())
+	if err != nil {
+		return nil, gnet.Close
+	}
+	ses, refused := d.srv.admit(c.RemoteAddr(), local, link)
 	if ses == nil {
 		d.srv.noteRefusal(c.RemoteAddr(), refused)
 		return d.srv.refusal(refused), gnet.Close

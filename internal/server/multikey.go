@@ -132,17 +132,17 @@ func (s *Session) writeKeys(spec *command.Spec, args [][]byte) {
 		m.parts = append(m.parts, node.Part{Partition: p, Entry: entry})
 		rest = rest[n:]
 	}
-	s.submitParts(spec, m.parts)
+	s.submitParts(spec, m.parts, args)
 }
 
 // submitParts hands a write of several partitions to the node.
-func (s *Session) submitParts(spec *command.Spec, parts []node.Part) {
+func (s *Session) submitParts(spec *command.Spec, parts []node.Part, args [][]byte) {
 	if !s.srv.node.Deferred() {
 		s.inline.spec, s.inline.sum = spec, merge{}
 		for i := range parts {
 			parts[i].Sink = &s.inline
 		}
-		if err := s.settleLater(s.srv.node.SubmitAll(s.now, parts)); err != nil {
+		if err := s.submitAllInline(parts); err != nil {
 			writeError(&s.w, err)
 			return
 		}
@@ -155,9 +155,5 @@ func (s *Session) submitParts(spec *command.Spec, parts []node.Part) {
 	for i := range parts {
 		parts[i].Sink = w
 	}
-	if err := s.settleLater(s.srv.node.SubmitAll(s.now, parts)); err != nil {
-		writeError(&w.reply, err)
-		w.done.Store(true)
-		s.drain()
-	}
+	s.submitted(w, s.settleLater(s.srv.node.SubmitAll(s.now, parts)), args)
 }

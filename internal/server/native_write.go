@@ -81,7 +81,7 @@ func (s *Session) nativeWrite(req *wire.Request) error {
 	s.startTiming(req)
 	p := s.srv.node.Partition(key)
 	if !s.srv.node.Deferred() {
-		return s.settleLater(s.srv.node.Submit(p, s.now, entry, &s.native.inline))
+		return s.submitInline(p, entry, &s.native.inline)
 	}
 	w := s.newWait()
 	w.native = nativeWait{req: *req}
@@ -91,13 +91,6 @@ func (s *Session) nativeWrite(req *wire.Request) error {
 		return err
 	}
 	return nil
-}
-
-// abandon takes back a wait whose write was refused.
-func (s *Session) abandon(w *wait) {
-	s.waits--
-	s.srv.inFlight.Add(-1)
-	s.recycle(w)
 }
 
 // encodeOp appends the op that a native write asks for, having judged it.
@@ -247,7 +240,7 @@ func (s *Session) nativeWriteBatch(req *wire.Request) error {
 		return err
 	}
 	if !s.srv.node.Deferred() {
-		if err := s.settleLater(s.srv.node.SubmitAll(s.now, parts)); err != nil {
+		if err := s.submitAllInline(parts); err != nil {
 			return err
 		}
 		s.w.Buf = b.append(s.w.Buf, s, req)

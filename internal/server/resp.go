@@ -3,11 +3,13 @@ package server
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/prakashpandey/vegadb/internal/auth"
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/node"
 	"github.com/prakashpandey/vegadb/internal/resp"
+	"github.com/prakashpandey/vegadb/internal/wal"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -89,6 +91,7 @@ func (s *Session) writer() *resp.Writer {
 	}
 	w := s.newWait()
 	w.done.Store(true)
+	s.enqueue(w)
 	return &w.reply
 }
 
@@ -119,6 +122,7 @@ func (s *Session) execute(args [][]byte) {
 func (s *Session) async(spec *command.Spec, work func(ctx context.Context, w *resp.Writer), then func()) *wait {
 	w := s.newWait()
 	w.spec = spec
+	s.enqueue(w)
 	s.barrier = true
 	w.asyncFn = func() {
 		s.barrier = false
@@ -279,25 +283,70 @@ func (s *Session) writeKey(spec *command.Spec, args [][]byte) {
 		mode = spec.Mode(args)
 	}
 	p := s.srv.node.Partition(args[spec.FirstKey])
-	s.submit(p, entry, spec, mode)
+	s.submit(p, entry, spec, mode, args)
 }
 
 // submit hands an entry with one op to the node.
-func (s *Session) submit(p *node.Partition, entry []byte, spec *command.Spec, mode uint8) {
+func (s *Session) submit(p *node.Partition, entry []byte, spec *command.Spec, mode uint8, args [][]byte) {
 	if !s.srv.node.Deferred() {
 		s.inline.spec, s.inline.mode = spec, mode
-		if err := s.settleLater(s.srv.node.Submit(p, s.now, entry, &s.inline)); err != nil {
+		if err := s.submitInline(p, entry, &s.inline); err != nil {
 			writeError(&s.w, err)
 		}
 		return
 	}
 	w := s.newWait()
 	w.spec, w.mode = spec, mode
-	if err := s.settleLater(s.srv.node.Submit(p, s.now, entry, w)); err != nil {
-		writeError(&w.reply, err)
-		w.done.Store(true)
+	err := s.settleLater(s.srv.node.Submit(p, s.now, entry, w))
+	s.submitted(w, err, args)
+}
+
+// busyRetry is how long a write waits that the log has no room for.
+const busyRetry = time.Millisecond
+
+// submitted files the wait of a write that Submit took. A client whose write the
+// log has no room for is slowed: the command is held until the writes before it
+// are done, or, should there be none, for a moment.
+func (s *Session) submitted(w *wait, err error, args [][]byte) {
+	switch {
+	case err == nil:
+		s.enqueue(w)
+	case errors.Is(err, wal.ErrBusy):
+		s.srv.node.Kick()
+		s.hold(args)
+		if s.waitHead != nil {
+			s.abandon(w)
+			return
+		}
+		w.spec = nil // a wait without a reply
+		s.enqueue(w)
+		time.AfterFunc(busyRetry, w.finish)
+	default:
+		s.abandon(w)
+		writeError(s.writer(), err)
 		s.drain()
 	}
+}
+
+// submitInline submits an entry that is applied at once. When the log's queue is
+// full, this goroutine writes it out itself.
+func (s *Session) submitInline(p *node.Partition, entry []byte, sink node.Waiter) error {
+	err := s.settleLater(s.srv.node.Submit(p, s.now, entry, sink))
+	if errors.Is(err, wal.ErrBusy) {
+		s.srv.node.Settle(s.wrotePos)
+		err = s.settleLater(s.srv.node.Submit(p, s.now, entry, sink))
+	}
+	return err
+}
+
+// submitAllInline is submitInline for several partitions.
+func (s *Session) submitAllInline(parts []node.Part) error {
+	err := s.settleLater(s.srv.node.SubmitAll(s.now, parts))
+	if errors.Is(err, wal.ErrBusy) {
+		s.srv.node.Settle(s.wrotePos)
+		err = s.settleLater(s.srv.node.SubmitAll(s.now, parts))
+	}
+	return err
 }
 
 // keepEncoded keeps the encoding buffer unless it has grown beyond reason.

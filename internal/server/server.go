@@ -157,12 +157,11 @@ func (s *Server) nowMs() int64 { return s.opts.Clock().UnixMilli() }
 var errNotTCP = errors.New("not a TCP address")
 
 // admit counts a new connection in, or says why not.
-func (s *Server) admit(remote, local net.Addr, l link) (*Session, closeReason) {
+func (s *Server) admit(remote net.Addr, to netip.AddrPort, l link) (*Session, closeReason) {
 	from, err := addrPort(remote)
 	if err != nil {
 		return nil, closedRefused
 	}
-	to, _ := addrPort(local)
 	c := s.live.Current()
 	s.mu.Lock()
 	defer s.mu.Unlock()

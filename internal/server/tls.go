@@ -79,7 +79,12 @@ func (d *tlsDriver) accept() {
 func (d *tlsDriver) serve(raw net.Conn) {
 	l := &tlsLink{driver: d, raw: raw, conn: tls.Server(raw, d.config), wake: make(chan struct{}, 1), gone: make(chan struct{})}
 	l.drained = sync.NewCond(&l.mu)
-	ses, refused := d.srv.admit(raw.RemoteAddr(), raw.LocalAddr(), l)
+	local, err := addrPort(raw.LocalAddr())
+	if err != nil {
+		raw.Close()
+		return
+	}
+	ses, refused := d.srv.admit(raw.RemoteAddr(), local, l)
 	if ses == nil {
 		d.srv.noteRefusal(raw.RemoteAddr(), refused)
 		raw.Close()

@@ -62,7 +62,7 @@ func (w *wait) finish() {
 	w.s.link.deliver(w)
 }
 
-// newWait returns a wait. A RESP wait is put at the end of the session's queue.
+// newWait returns a wait for one request. A RESP wait then goes through enqueue.
 func (s *Session) newWait() *wait {
 	w := s.free
 	if w != nil {
@@ -79,16 +79,25 @@ func (s *Session) newWait() *wait {
 	w.began = time.Now()
 	s.waits++
 	s.srv.inFlight.Add(1)
-	if s.proto == protocolNative {
-		return w
-	}
+	return w
+}
+
+// enqueue puts a wait at the end of the session's queue: its reply comes after
+// those that are there. It may be finished already.
+func (s *Session) enqueue(w *wait) {
 	if s.waitTail == nil {
 		s.waitHead = w
 	} else {
 		s.waitTail.next = w
 	}
 	s.waitTail = w
-	return w
+}
+
+// abandon takes back a wait that is in no queue: its request was refused.
+func (s *Session) abandon(w *wait) {
+	s.waits--
+	s.srv.inFlight.Add(-1)
+	s.recycle(w)
 }
 
 // Limits on what a session keeps for reuse.

@@ -1,0 +1,135 @@
+package server
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/prakashpandey/vegadb/internal/config"
+	"github.com/prakashpandey/vegadb/internal/vfs"
+	"github.com/prakashpandey/vegadb/internal/wal"
+)
+
+// policies are the ways a node keeps data, each of which takes its own way
+// through the session.
+func policies() map[string]harnessOptions {
+	return map[string]harnessOptions{
+		"in-memory": {},
+		"always":    {dir: "data", fs: vfs.NewMem(), policy: wal.Always},
+		"everysec":  {dir: "data", fs: vfs.NewMem(), policy: wal.EverySec},
+	}
+}
+
+func TestRepliesComeInTheOrderOfRequests(t *testing.T) {
+	script := "SET a 1\r\nGET a\r\nINCR a\r\nNOSUCH\r\nINCR a\r\nINCRBY a x\r\nGET a\r\nPING\r\nDEL a b\r\nMSET x 1 y 2 z 3\r\nMGET x y z w\r\nKEYS x\r\nSET q 1\r\nGET q\r\nDBSIZE\r\n"
+	want := "+OK\r\n$1\r\n1\r\n:2\r\n-ERR unknown command 'NOSUCH', with args beginning with: \r\n:3\r\n-ERR value is not an integer or out of range\r\n$1\r\n3\r\n+PONG\r\n:1\r\n+OK\r\n*4\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$-1\r\n*1\r\n$1\r\nx\r\n+OK\r\n$1\r\n1\r\n:4\r\n"
+	for name, o := range policies() {
+		t.Run(name, func(t *testing.T) {
+			if got := newHarness(t, o).connect().send(script); got != want {
+				t.Errorf("got\n%q\nwant\n%q", got, want)
+			}
+		})
+	}
+}
+
+func TestOutcomeDoesNotDependOnHowInputIsSplit(t *testing.T) {
+	script := "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$5\r\nhello\r\nGET a\r\n*2\r\n$6\r\nSTRLEN\r\n$1\r\na\r\nSET \"b c\" 'd e'\r\nGET \"b c\"\r\nMSET p 1 q 2\r\nMGET p q\r\nDEL a p q\r\n"
+	for name, o := range policies() {
+		t.Run(name, func(t *testing.T) {
+			want := newHarness(t, o).connect().send(script)
+			if o.fs != nil {
+				o.fs = vfs.NewMem()
+			}
+			h := newHarness(t, o)
+			for i := range len(script) {
+				c := h.connect()
+				c.send("FLUSHALL\r\n")
+				if got := c.send(script[:i]) + c.send(script[i:]); got != want {
+					t.Fatalf("split at %d: got %q, want %q", i, got, want)
+				}
+			}
+			seed := rand.Uint64()
+			rng := rand.New(rand.NewPCG(seed, 0))
+			for range 20 {
+				c := h.connect()
+				c.send("FLUSHALL\r\n")
+				if got := c.sendSplit(rng, script); got != want {
+					t.Fatalf("seed %d: got %q, want %q", seed, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestAMillionPipelinedCommandsInOneWrite(t *testing.T) {
+	const n = 1_000_000
+	for name, o := range policies() {
+		t.Run(name, func(t *testing.T) {
+			c := newHarness(t, o).connect()
+			out := c.send(strings.Repeat("INCR n\r\n", n/2) + strings.Repeat("PING\r\n", n/2))
+			if got := strings.Count(out, "\r\n"); got != n {
+				t.Fatalf("%d replies, want %d", got, n)
+			}
+			if got := c.send("GET n\r\n"); got != "$6\r\n500000\r\n" {
+				t.Fatalf("counter is %q", got)
+			}
+		})
+	}
+}
+
+func TestHotPathAllocatesNothing(t *testing.T) {
+	for name, o := range map[string]harnessOptions{"in-memory": {}, "everysec": {dir: t.TempDir(), policy: wal.EverySec}} {
+		t.Run(name, func(t *testing.T) {
+			c := newHarness(t, o).connect()
+			set := []byte("*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000001\r\n$8\r\nabcdefgh\r\n")
+			get := []byte("*2\r\n$3\r\nGET\r\n$16\r\nkey:000000000001\r\n")
+			for _, request := range [][]byte{set, get} {
+				allocs := testing.AllocsPerRun(2000, func() {
+					c.ses.Input(request)
+					c.ses.Sent()
+				})
+				if allocs != 0 {
+					t.Errorf("%.8s…: %v allocations per command, want none", request[8:], allocs)
+				}
+			}
+		})
+	}
+}
+
+func TestWritesPastTheMemoryLimitAreRefusedAndReadsGoOn(t *testing.T) {
+	h := newHarness(t, harnessOptions{settings: func(c *config.Server) { c.MemoryLimit = 1 << 20 }})
+	c := h.connect()
+	value := strings.Repeat("x", 10_000)
+	refused := false
+	for i := range 1000 {
+		reply := c.send("SET k" + strings.Repeat("k", i%50) + string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + " " + value + "\r\n")
+		if strings.HasPrefix(reply, "-OOM command not allowed when used memory > 'maxmemory'.") {
+			refused = true
+			break
+		}
+	}
+	if !refused {
+		t.Fatal("10 MB went into 1 MiB")
+	}
+	if got := c.send("GET kaa\r\nDEL kaa\r\n"); !strings.HasPrefix(got, "$") || strings.HasPrefix(got, "$-1") {
+		t.Errorf("reads and deletes stop at the limit: %.40q", got)
+	}
+}
+
+func BenchmarkSession(b *testing.B) {
+	for name, request := range map[string]string{
+		"GET": "*2\r\n$3\r\nGET\r\n$16\r\nkey:000000000001\r\n",
+		"SET": "*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000001\r\n$64\r\n" + strings.Repeat("v", 64) + "\r\n",
+	} {
+		b.Run(name+"/pipeline=100", func(b *testing.B) {
+			c := newHarness(b, harnessOptions{}).connect()
+			batch := []byte(strings.Repeat(request, 100))
+			b.ReportAllocs()
+			for b.Loop() {
+				c.ses.Input(batch)
+				c.ses.Sent()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/command")
+		})
+	}
+}
