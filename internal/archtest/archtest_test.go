@@ -21,21 +21,21 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-func TestEveryPackageHasAPackageComment(t *testing.T) {
+func TestEveryPackageHasItsContractInOnePlace(t *testing.T) {
 	files, err := readModule(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	product, documented := map[string]bool{}, map[string]bool{}
+	product, documented := map[string]int{}, map[string]bool{}
 	for _, f := range files {
 		if !f.Test {
-			product[f.Package] = true
+			product[f.Package]++
 			documented[f.Package] = documented[f.Package] || strings.HasSuffix(f.Path, "doc.go")
 		}
 	}
-	for pkg := range product {
-		// Commands and the root carry their contract in main.go and vegadb.go.
-		if !documented[pkg] && pkg != "." && !strings.HasPrefix(pkg, "cmd/") {
+	for pkg, files := range product {
+		// A package of one file carries its contract there, the root in vegadb.go. That there is one, staticcheck sees.
+		if !documented[pkg] && pkg != "." && files > 1 {
 			t.Errorf("package %s has no doc.go: it is the package's contract", pkg)
 		}
 	}

@@ -2,10 +2,10 @@
 //
 // Imports point one way:
 //
-//	cmd → vegadb → server, admin → node → replica, wal, snapshot → command → store, ring, wire, resp → vfs, invariants
+//	cmd → servercmd → vegadb → server, admin → node → datadir → replica, wal, snapshot → command →
+//	store, ring, wire, resp → vfs, invariants
 //
-// datadir, the data directory as a whole, sits between node and the packages whose files it checks. config and auth
-// are leaves that only use vfs and invariants. client, the public Go client, stands beside the
+// config and auth are leaves that only use vfs and invariants. client, the public Go client, stands beside the
 // server and shares nothing with it but the protocol (wire) and the slots (ring).
 //
 // The rules are a table in layers.go. They are checked from the source text alone (go/parser), so the test needs

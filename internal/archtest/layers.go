@@ -9,6 +9,7 @@ const module = "github.com/prakashpandey/vegadb"
 // Paths are relative to the module; "." is package vegadb itself.
 var layers = [][]string{
 	{"cmd/server", "cmd/client"},
+	{"internal/servercmd", "vegadbtest"},
 	{"."},
 	{"internal/server", "internal/admin"},
 	{"internal/node"},
@@ -33,9 +34,9 @@ var aside = map[string][]string{
 
 // asideUsers says who may import each of them, besides tests and those named in aside.
 var asideUsers = map[string][]string{
-	"internal/config":   {"cmd/server", ".", "internal/server", "internal/admin"},
-	"internal/auth":     {"cmd/server", ".", "internal/server", "internal/admin"},
-	"client":            {"cmd/client", "."},
+	"internal/config":   {"internal/servercmd", ".", "internal/server", "internal/admin"},
+	"internal/auth":     {"internal/servercmd", ".", "internal/server", "internal/admin"},
+	"client":            {"cmd/client", ".", "vegadbtest"},
 	"internal/cli":      {"cmd/client"},
 	"internal/loader":   {"cmd/client"},
 	"internal/workload": {"cmd/client"},
