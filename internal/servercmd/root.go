@@ -6,13 +6,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/prakashpandey/vegadb"
 	"github.com/prakashpandey/vegadb/internal/config"
 )
 
 // Run runs the command that env.Args asks for and returns the exit code.
 func Run(env *Env) int {
 	root := newRoot(env)
-	root.SetArgs(env.Args)
+	root.SetArgs(append([]string{}, env.Args...)) // nil would mean those of the process
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
@@ -32,10 +33,12 @@ func newRoot(env *Env) *cobra.Command {
 	root := &cobra.Command{
 		Use:               "vega-server",
 		Short:             "a node of VegaDB, the in-memory key-value store that keeps what it acknowledged",
+		Version:           vegadb.Version,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	root.SetVersionTemplate("vega-server {{.Version}}\n")
 	config.AddFlags(root.Flags())
 	root.Flags().SortFlags = false
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return config.FlagError(err) })
@@ -56,7 +59,7 @@ func newRoot(env *Env) *cobra.Command {
 		}
 		return runServer(env, c)
 	}
-	root.AddCommand(newHashPassword(env), newConfig(env), newVersion(env))
+	root.AddCommand(newCheck(env), newRepair(env), newHashPassword(env), newConfig(env), newVersion(env))
 
 	plain := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
