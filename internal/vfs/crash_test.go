@@ -309,3 +309,20 @@ func TestInjectSeesAndStopsEveryOperation(t *testing.T) {
 		t.Fatalf("the refused write happened: %q", got)
 	}
 }
+
+func TestMkdirAllSyncSurvivesAnyCrash(t *testing.T) {
+	m := NewMem()
+	for range 2 {
+		must(t, MkdirAllSync(m, "/x/y/z"))
+		clones(m, 20, func(c *Mem) {
+			if info, err := c.Stat("/x/y/z"); err != nil || !info.IsDir {
+				t.Fatalf("the directory is gone: %v", err)
+			}
+		})
+	}
+	dir := t.TempDir() + "/a/b"
+	must(t, MkdirAllSync(OS(), dir))
+	if info, err := OS().Stat(dir); err != nil || !info.IsDir {
+		t.Fatal(info, err)
+	}
+}

@@ -24,7 +24,9 @@ type gather struct {
 const (
 	gatherQuiet = 50 * time.Microsecond // an appender in lockstep is back sooner than this after the one before it
 	gatherLimit = 500 * time.Microsecond
-	gatherFade  = 8 // part of what the crowd is too large by that is forgotten in a round
+	// gatherYields ends the wait whatever the clock says: under a simulated clock no time passes here.
+	gatherYields = 5000
+	gatherFade   = 8 // part of what the crowd is too large by that is forgotten in a round
 )
 
 // synced tells how a round went: how many appends it released, how many had arrived meanwhile, how long it took.

@@ -5,17 +5,16 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+
+	"github.com/prakashpandey/vegadb/internal/vfs"
 )
 
 // load reads the log, cuts its incomplete end, and makes what was read durable: a process that was killed
 // leaves data that only the operating system holds, and from now on others may see it.
 func (l *Log) load(replay func(Record) error) error {
 	o := &l.o
-	if err := o.FS.MkdirAll(o.Dir); err != nil {
+	if err := vfs.MkdirAllSync(o.FS, o.Dir); err != nil {
 		return fmt.Errorf("make log directory: %w", err)
-	}
-	if err := o.FS.SyncDir(filepath.Dir(filepath.Clean(o.Dir))); err != nil {
-		return fmt.Errorf("make log directory durable: %w", err)
 	}
 	w, err := walkLog(o.FS, o.Dir, replay)
 	if err != nil {

@@ -61,7 +61,7 @@ func (l *Log) collect() {
 	}
 	first := time.Now()
 	last := first
-	for {
+	for range gatherYields {
 		yield()
 		now := time.Now()
 		if n := int(l.appended.Load() - done); n != pending {
