@@ -110,6 +110,10 @@ func holdsData(fs vfs.FS, path string) (exists bool, err error) {
 	if slices.Contains(names, manifestFile) {
 		return true, nil
 	}
+	lost := func(held string) error {
+		return fmt.Errorf("data directory %s: %s is missing and there is %s: without its manifest the directory has no identity; restore %s from a copy, or name another --data-dir",
+			path, manifestFile, held, manifestFile)
+	}
 	// What a creation that was cut off leaves behind, and nothing in it.
 	for _, name := range names {
 		switch name {
@@ -120,9 +124,10 @@ func holdsData(fs vfs.FS, path string) (exists bool, err error) {
 				return false, fmt.Errorf("data directory %s: %w", path, err)
 			}
 			if len(inside) > 0 {
-				return false, fmt.Errorf("data directory %s: %s is missing and %s holds %q: without its manifest the directory has no identity; restore %s from a copy, or name another --data-dir",
-					path, manifestFile, name, inside[0], manifestFile)
+				return false, lost(filepath.Join(name, inside[0]))
 			}
+		case floorsFile, damagedDir:
+			return false, lost(name)
 		default:
 			return false, fmt.Errorf("data directory %s: %w: it holds %q; nothing was changed; name an empty directory with --data-dir", path, ErrForeign, name)
 		}

@@ -1,0 +1,178 @@
+package datadir
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/prakashpandey/vegadb/internal/snapshot"
+	"github.com/prakashpandey/vegadb/internal/vfs"
+)
+
+// joins judges, group by group, what snapshots and log together give.
+func (in *inspection) joins() error {
+	if in.replay == nil {
+		return nil // the log is of an unknown version
+	}
+	lowered := false
+	for _, g := range in.groups {
+		id := g.loaded.Group
+		reached := in.replay.Reached(id)
+		must := max(g.loaded.MustReach, in.floors[id], g.loaded.Meta.Index)
+		if must > 0 || reached > 0 {
+			in.report.Groups = append(in.report.Groups, GroupState{Group: id, Snapshot: g.loaded.Meta.Index, Reached: reached, MustReach: must})
+		}
+		whole := g.gap == nil && reached >= must
+		if err := in.badSnapshots(g, whole); err != nil {
+			return err
+		}
+		switch {
+		case whole:
+		case g.gap != nil:
+			in.gap(g, must)
+		default:
+			in.behind(g, reached, must)
+			lowered = lowered || in.floors[id] > reached
+		}
+	}
+	if lowered {
+		in.plan = append(in.plan, in.lowerFloors)
+	}
+	return nil
+}
+
+// badSnapshots finds what to do with a group's bad files. Where the rest of the
+// group is whole without them nothing is lost.
+func (in *inspection) badSnapshots(g *groupCheck, whole bool) error {
+	for _, p := range g.loaded.Problems {
+		f := Finding{Severity: SevDamaged, File: p.Path, Group: g.loaded.Group, What: p.Err.Error()}
+		var at *snapshot.FileError
+		if errors.As(p.Err, &at) {
+			f.Offset, f.What = at.Offset, fmt.Sprintf("%v: %s", at.Kind, at.Reason)
+		}
+		if !errors.Is(p.Err, snapshot.ErrCorrupt) {
+			f.Advice = "move the file out of the directory, if it does not belong here"
+			if errors.Is(p.Err, snapshot.ErrVersion) {
+				f.Advice = "use the version of VegaDB that wrote it, or a later one"
+			}
+			in.add(f)
+			continue
+		}
+		if whole {
+			f.Severity = SevRepairable
+			if p.Path > g.loaded.Path {
+				f.What += "; the one before it and the log make up for it"
+			}
+		}
+		f.Repair = []string{"move it to " + damagedDir + "/"}
+		in.add(f, in.moveAside(p.Path))
+	}
+	if whole {
+		return nil
+	}
+	// They are evidence that more had been there; repair gives that up.
+	return in.asideEarlier(g.loaded.Group)
+}
+
+// asideEarlier plans to move a group's *.bad files, so that the next start does
+// not insist on reaching them.
+func (in *inspection) asideEarlier(group uint32) error {
+	names, err := in.fs.List(in.file(snapshotsDir))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	prefix := strings.SplitAfter(snapshot.FileName(group, 0), "-")[0]
+	for _, name := range names {
+		if strings.HasPrefix(name, prefix) && strings.Contains(name, ".bad") {
+			path := in.file(snapshotsDir, name)
+			in.add(Finding{Severity: SevDamaged, File: path, Group: group, What: "set aside earlier because it was bad, and nothing has made up for it since",
+				Repair: []string{"move it to " + damagedDir + "/"}}, in.moveAside(path))
+		}
+	}
+	return nil
+}
+
+// gap: the log has records of the group that do not continue its state. Only a
+// server knows what records mean, so repair cannot apply those before the gap:
+// it goes back to the snapshot.
+func (in *inspection) gap(g *groupCheck, must uint64) {
+	id, from, to := g.loaded.Group, g.loaded.Meta.Index, max(g.last, must)
+	in.add(Finding{
+		Severity: SevDamaged, File: in.file(logDir), Group: id, What: g.gap.Error(),
+		Repair: []string{fmt.Sprintf("write a snapshot of group %d with the state as of index %d, and declare it index %d, so that a server passes over the records it cannot apply",
+			id, from, to)},
+		Lost: fmt.Sprintf("group %d: writes %d to %d; %d records from index %d on stay in the log until it is truncated",
+			id, from+1, to, g.unusable, g.gapAt),
+		Advice: "restore the missing snapshots or log segments from a copy, if there is one, and nothing is lost; else keep a copy of the directory as it is",
+	}, in.rebase(g, to))
+}
+
+// behind: snapshots and log join up and end before what is known to have been.
+func (in *inspection) behind(g *groupCheck, reached, must uint64) {
+	id := g.loaded.Group
+	in.add(Finding{
+		Severity: SevDamaged, Group: id,
+		What:   fmt.Sprintf("group %d: snapshots and log reach index %d; it is known to have reached %d", id, reached, must),
+		Repair: []string{fmt.Sprintf("declare the state at index %d to be the newest", reached)},
+		Lost:   fmt.Sprintf("group %d: writes %d to at least %d", id, reached+1, must),
+		Advice: "restore the missing snapshots or log segments from a copy, if there is one, and nothing is lost",
+	}, func(vfs.FS) error { return nil }) // moving the bad files and lowering the floors does it
+}
+
+// lowerFloors writes FLOORS so that no group has to reach more than it can.
+func (in *inspection) lowerFloors(fs vfs.FS) error {
+	next := make(map[uint32]uint64, len(in.floors))
+	for id, floor := range in.floors {
+		if reached := in.replay.Reached(id); floor > reached && in.groups[id-1].gap == nil {
+			floor = reached
+		}
+		next[id] = floor
+	}
+	return writeText(fs, in.file(floorsFile), encodeFloors(next))
+}
+
+// moveAside returns the step that moves a file to damaged/, under a name that
+// is not taken.
+func (in *inspection) moveAside(path string) step {
+	return func(fs vfs.FS) error {
+		dir := in.file(damagedDir)
+		if err := mkdirDurably(fs, dir); err != nil {
+			return err
+		}
+		to := filepath.Join(dir, filepath.Base(path))
+		for n := 2; ; n++ {
+			_, err := fs.Stat(to)
+			if errors.Is(err, os.ErrNotExist) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			to = filepath.Join(dir, fmt.Sprintf("%s.%d", filepath.Base(path), n))
+		}
+		if err := fs.Rename(path, to); err != nil {
+			return err
+		}
+		// The new name first: between the two syncs the file has both or one.
+		if err := fs.SyncDir(dir); err != nil {
+			return err
+		}
+		return fs.SyncDir(filepath.Dir(path))
+	}
+}
+
+func sortedGroups[V any](m map[uint32]V) []uint32 {
+	ids := make([]uint32, 0, len(m))
+	for id := range m {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, cmp.Compare[uint32])
+	return ids
+}
