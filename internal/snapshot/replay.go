@@ -17,7 +17,6 @@ type replayGroup struct {
 	snapshot  uint64 // index of the snapshot that was loaded
 	path      string
 	mustReach uint64
-	seen      uint64 // last index the log gave; 0: none
 	at        uint64 // index the state has reached
 }
 
@@ -40,23 +39,19 @@ func NewReplay(loaded []Loaded, floors map[uint32]uint64) *Replay {
 // Next takes the log's next record and says whether it is to be applied: it is
 // not if the snapshot holds its effect. The error matches ErrGap.
 //
-// Before the snapshot's index the log may have holes: under everysec and never
-// a power cut can take its tail after a snapshot of that tail was published.
-// It may never go back.
+// What the snapshot covers may be there in part: under everysec and never a power
+// cut can take the log's tail after a snapshot of that tail was published.
 func (r *Replay) Next(group uint32, index uint64) (apply bool, err error) {
 	g := r.groups[group]
 	switch {
 	case g == nil:
 		return false, fmt.Errorf("%w: the log has a record of group %d, which this node does not have", ErrGap, group)
-	case index == 0 || index <= g.seen:
+	case index == 0 || index <= g.at && g.at > g.snapshot:
 		return false, fmt.Errorf("%w: group %d: the log goes from index %d to %d: a part of it is there twice or in the wrong place",
-			ErrGap, group, g.seen, index)
-	}
-	g.seen = index
-	if index <= g.snapshot {
+			ErrGap, group, g.at, index)
+	case index <= g.snapshot:
 		return false, nil
-	}
-	if index != g.at+1 {
+	case index != g.at+1:
 		return false, fmt.Errorf("%w: group %d: %s reaches index %d and the log goes on at %d: the records between them are missing; %s",
 			ErrGap, group, g.source(), g.at, index, advice)
 	}
