@@ -25,10 +25,11 @@ func (b *Batch) Len() int { return len(b.items) }
 func (b *Batch) Reset() { b.buf, b.items, b.err = b.buf[:0], b.items[:0], nil }
 
 // Put adds a Put. Options as with Client.Put, except those of the whole batch
-// (WithDurability, WithAcks, WithReceipt), which Client.Batch takes.
+// (WithDurability, WithAcks, WithReceipt), which Client.Batch takes, and
+// WithPrevious.
 func (b *Batch) Put(key string, value []byte, opts ...Option) {
 	cl := call{key: key, value: value}
-	b.add(wire.OpPut, &cl, opts, putOptions&^writeOptions)
+	b.add(wire.OpPut, &cl, opts, putOptions&^(writeOptions|optPrevious))
 }
 
 // CompareAndPut adds a CompareAndPut.

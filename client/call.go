@@ -22,6 +22,7 @@ type call struct {
 	cursor    uint64
 	limit     uint32
 	receipt   *Receipt
+	previous  *Previous
 	dst       []byte // where the reply's body goes; nil: a fresh slice of its size
 
 	// The outcome. Written by whoever settles the call.
@@ -79,7 +80,7 @@ func (cl *call) reset() {
 	cl.req.Flags = 0
 	cl.req.OpFlags = 0
 	cl.key, cl.value, cl.dst, cl.frame = "", nil, nil, nil
-	cl.receipt, cl.cause, cl.text = nil, nil, ""
+	cl.receipt, cl.previous, cl.cause, cl.text = nil, nil, nil, ""
 	cl.state = callIdle
 	cl.extra = false
 	cl.outcome, cl.node = untried, ""
@@ -171,7 +172,8 @@ func (cl *call) apply(opts []Option, allowed optionKind) error {
 	return nil
 }
 
-// applyHeader handles the options that live in the request's header.
+// applyHeader handles the options that live in the request's header or want
+// something back.
 func (cl *call) applyHeader(o *Option) {
 	switch o.kind {
 	case optConsistency:
@@ -190,7 +192,21 @@ func (cl *call) applyHeader(o *Option) {
 	case optReceipt:
 		cl.req.Flags |= wire.FlagReceipt | wire.FlagTiming
 		cl.receipt = o.receipt
+	case optPrevious:
+		cl.req.OpFlags |= wire.WriteReturnOld
+		cl.previous = o.before
 	}
+}
+
+// fillPrevious hands out what WithPrevious asked for. The server says it with
+// every answer about the entry, conditions that do not hold included.
+func (cl *call) fillPrevious() error {
+	if cl.previous == nil || cl.outcome != replied || cl.status >= wire.InvalidArgument {
+		return nil
+	}
+	found, value, err := wire.DecodeOld(cl.dst)
+	*cl.previous = Previous{Found: found, Value: value}
+	return err
 }
 
 // setDurability raises the flag; the first time it clears what an earlier use of

@@ -103,8 +103,8 @@ func (c *Client) TTL(ctx context.Context, key string, opts ...Option) (time.Dura
 }
 
 // Put stores value under key and returns the entry's new version. Options:
-// WithTTL, WithExpireAt, KeepTTL, IfAbsent, IfPresent, IfVersion, WithDurability,
-// WithAcks, WithReceipt.
+// WithTTL, WithExpireAt, KeepTTL, IfAbsent, IfPresent, IfVersion, WithPrevious,
+// WithDurability, WithAcks, WithReceipt.
 func (c *Client) Put(ctx context.Context, key string, value []byte, opts ...Option) (version uint64, err error) {
 	cl := c.begin(wire.OpPut, key)
 	if err := cl.apply(opts, putOptions); err != nil {
@@ -112,17 +112,27 @@ func (c *Client) Put(ctx context.Context, key string, value []byte, opts ...Opti
 		return 0, err
 	}
 	cl.value = value
-	cl.dst = cl.scratch[:0]
-	err = c.do(ctx, cl)
-	version = cl.version
+	version, err = c.doWrite(ctx, cl)
 	c.release(cl)
+	return version, err
+}
+
+// doWrite carries out a PUT or DELETE and returns the version written.
+func (c *Client) doWrite(ctx context.Context, cl *call) (version uint64, err error) {
+	if cl.previous == nil {
+		cl.dst = cl.scratch[:0]
+	}
+	err = c.do(ctx, cl)
+	if malformed := cl.fillPrevious(); malformed != nil && err == nil {
+		err = c.malformed(cl, malformed)
+	}
 	if err != nil {
 		return 0, err
 	}
-	return version, nil
+	return cl.version, nil
 }
 
-const putOptions = writeOptions | optTTL | optExpireAt | optKeepTTL | optIfAbsent | optIfPresent | optIfVersion
+const putOptions = writeOptions | optTTL | optExpireAt | optKeepTTL | optIfAbsent | optIfPresent | optIfVersion | optPrevious
 
 // CompareAndPut stores value only if the entry still has the version that the
 // caller has seen; version 0 means "only if there is no entry". It returns the
@@ -130,29 +140,24 @@ const putOptions = writeOptions | optTTL | optExpireAt | optKeepTTL | optIfAbsen
 func (c *Client) CompareAndPut(ctx context.Context, key string, version uint64, value []byte, opts ...Option) (newVersion uint64, err error) {
 	cl := c.begin(wire.OpPut, key)
 	defer c.release(cl)
-	if err := cl.apply(opts, writeOptions|optTTL|optExpireAt|optKeepTTL); err != nil {
+	if err := cl.apply(opts, writeOptions|optTTL|optExpireAt|optKeepTTL|optPrevious); err != nil {
 		return 0, err
 	}
 	cl.req.OpFlags |= wire.WriteIfVersion
 	cl.ifVersion = version
 	cl.value = value
-	cl.dst = cl.scratch[:0]
-	if err := c.do(ctx, cl); err != nil {
-		return 0, err
-	}
-	return cl.version, nil
+	return c.doWrite(ctx, cl)
 }
 
 // Delete removes the entry of key and reports whether there was one. Options:
-// IfVersion, WithDurability, WithAcks, WithReceipt.
+// IfVersion, WithPrevious, WithDurability, WithAcks, WithReceipt.
 func (c *Client) Delete(ctx context.Context, key string, opts ...Option) (deleted bool, err error) {
 	cl := c.begin(wire.OpDelete, key)
 	defer c.release(cl)
-	if err := cl.apply(opts, writeOptions|optIfVersion); err != nil {
+	if err := cl.apply(opts, writeOptions|optIfVersion|optPrevious); err != nil {
 		return false, err
 	}
-	cl.dst = cl.scratch[:0]
-	err = c.do(ctx, cl)
+	_, err = c.doWrite(ctx, cl)
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}

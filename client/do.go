@@ -20,6 +20,10 @@ func (c *Client) do(ctx context.Context, cl *call) error {
 
 // doBounded is do for a context that can end.
 func (c *Client) doBounded(ctx context.Context, cl *call) error {
+	if err := ctx.Err(); err != nil {
+		cl.outcome, cl.cause = canceled, err
+		return c.failure(cl, nil)
+	}
 	deadline, ok := ctx.Deadline()
 	c.sweeper.stamp(cl, ok)
 	if !ok {

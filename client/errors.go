@@ -57,8 +57,8 @@ var (
 	// the deadline passed, the context was cancelled or the connection broke. It may have
 	// taken effect, or may still.
 	ErrUnknownOutcome error = &sentinel{Status(wire.UnknownOutcome), "unknown outcome"}
-	// ErrUnavailable: no server could be reached, or the key's partition cannot
-	// serve. Nothing was done.
+	// ErrUnavailable: no server could be reached, or the server cannot serve the
+	// key at present: it is loading, stopping, or not the leader. Nothing was done.
 	ErrUnavailable error = &sentinel{Status(wire.Unavailable), "unavailable"}
 	// ErrCorrupt: the server met data that fails its checksum.
 	ErrCorrupt error = &sentinel{Status(wire.Corrupt), "stored data is corrupt"}
@@ -130,10 +130,20 @@ func (e *Error) Is(target error) bool {
 	if !ok {
 		return false
 	}
-	if e.Status == Status(wire.UnsupportedVersion) {
-		return s.status == Status(wire.ProtocolError)
+	return s.status == e.Status.class()
+}
+
+// class folds statuses that callers need not tell apart into one.
+func (s Status) class() Status {
+	switch wire.Status(s) {
+	case wire.UnsupportedVersion:
+		return Status(wire.ProtocolError)
+	case wire.ShuttingDown, wire.Loading, wire.NotLeader, wire.WrongEpoch:
+		return Status(wire.Unavailable)
+	case wire.SessionExpired:
+		return Status(wire.UnknownOutcome)
 	}
-	return s.status == e.Status
+	return s
 }
 
 // Unwrap returns the cause, so that errors.Is(err, context.DeadlineExceeded)

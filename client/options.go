@@ -80,6 +80,7 @@ type Option struct {
 	n       uint64
 	text    string
 	receipt *Receipt
+	before  *Previous
 }
 
 type optionKind uint32
@@ -104,6 +105,7 @@ const (
 	optIfExpiry
 	optIfLater
 	optIfEarlier
+	optPrevious
 
 	readOptions  = optConsistency | optMaxStaleness | optReceipt
 	writeOptions = optDurability | optAcks | optReceipt
@@ -112,7 +114,7 @@ const (
 func (k optionKind) String() string {
 	names := [...]string{"WithTTL", "WithExpireAt", "KeepTTL", "IfAbsent", "IfPresent", "IfVersion",
 		"WithConsistency", "WithMaxStaleness", "WithDurability", "WithAcks", "WithReceipt", "WithPrefix",
-		"WithKeysOnly", "WithPageSize", "WithWait", "IfNoExpiry", "IfExpiry", "IfLater", "IfEarlier"}
+		"WithKeysOnly", "WithPageSize", "WithWait", "IfNoExpiry", "IfExpiry", "IfLater", "IfEarlier", "WithPrevious"}
 	for i, name := range names {
 		if k == 1<<i {
 			return name
@@ -172,6 +174,10 @@ func WithAcks(a Acks) Option { return Option{kind: optAcks, n: uint64(a)} }
 // WithReceipt has r filled when the call succeeds.
 func WithReceipt(r *Receipt) Option { return Option{kind: optReceipt, receipt: r} }
 
+// WithPrevious has p filled with what the entry was before a Put or Delete, also
+// when the condition of the call does not hold.
+func WithPrevious(p *Previous) Option { return Option{kind: optPrevious, before: p} }
+
 // WithPrefix limits Scan to keys that start with prefix.
 func WithPrefix(prefix string) Option { return Option{kind: optPrefix, text: prefix} }
 
@@ -198,6 +204,12 @@ type Receipt struct {
 	Queue time.Duration // from receiving the request to executing it
 	Apply time.Duration // executing it
 	Sync  time.Duration // waiting for the disk, and in a cluster for the quorum
+}
+
+// Previous is an entry's value before a write.
+type Previous struct {
+	Found bool // there was an entry
+	Value []byte
 }
 
 // ttlMs rounds up to ms; 0 for what is not positive, which the call refuses.
