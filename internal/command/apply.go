@@ -300,7 +300,7 @@ func (a *Applier) incr(s *store.Stripe, h uint64, i int, found, live bool) {
 
 func (a *Applier) append(s *store.Stripe, h uint64, i int, live bool) {
 	o, r := &a.op, &a.result
-	size := len(a.old.Value) + len(o.value)
+	size := int64(len(a.old.Value)) + int64(len(o.value))
 	switch {
 	case live && a.old.Kind != KindString:
 		r.Status = wire.WrongType
@@ -312,7 +312,7 @@ func (a *Applier) append(s *store.Stripe, h uint64, i int, live bool) {
 		a.emit(i)
 		return
 	}
-	r.Kind, r.Int, r.Version = ResultInt, int64(size), a.index
+	r.Kind, r.Int, r.Version = ResultInt, size, a.index // its expiry stays
 	a.emit(i)
 	if live {
 		s.Append(h, o.key, o.value, a.meta(a.old.ExpireAt))

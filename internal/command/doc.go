@@ -37,8 +37,8 @@
 //	offset  size
 //	0       1    encoding version, 1
 //	1       1    flags: bit 0, a session follows the header
-//	2       2    the largest value an op may build by appending, in units of
-//	             64 KiB; 0: MaxValueBytes
+//	2       2    the largest value an op may build by appending: the lower 11 bits
+//	             shifted left by the upper 5; 0: MaxValueBytes
 //	4       4    number of ops
 //	8       8    stamp: the leader's log time, unix ms
 //	16      16   session id        (only with flag bit 0)

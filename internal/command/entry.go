@@ -19,7 +19,7 @@ const (
 	offCount = 4
 	offStamp = 8
 
-	valueLimitUnit = 64 << 10
+	limitShift = 11 // bits of a value limit's mantissa
 )
 
 // MaxValueBytes is the largest value that appending may build when the entry
@@ -63,11 +63,25 @@ func SetCount(entry []byte, n int) {
 func Count(entry []byte) int { return int(binary.LittleEndian.Uint32(entry[offCount:])) }
 
 // SetValueLimit sets the largest value that an op of this entry may build by
-// appending, rounded up to a multiple of 64 KiB. It travels in the entry because
-// every replica must judge alike, whatever its own settings say.
-func SetValueLimit(entry []byte, bytes int64) {
-	units := (min(bytes, MaxValueBytes) + valueLimitUnit - 1) / valueLimitUnit
-	binary.LittleEndian.PutUint16(entry[offLimit:], uint16(max(units, 1)))
+// appending: exactly when it has at most 11 significant bits, else rounded up by
+// less than a thousandth. It travels in the entry because every replica must
+// judge alike, whatever its own settings say.
+func SetValueLimit(entry []byte, limit int64) {
+	mantissa := uint64(min(max(limit, 1), MaxValueBytes))
+	var exponent uint16
+	for ; mantissa >= 1<<limitShift; exponent++ {
+		mantissa = (mantissa + 1) / 2
+	}
+	binary.LittleEndian.PutUint16(entry[offLimit:], exponent<<limitShift|uint16(mantissa))
+}
+
+// valueLimit reads what SetValueLimit wrote; 0 is MaxValueBytes.
+func valueLimit(entry []byte) int64 {
+	packed := binary.LittleEndian.Uint16(entry[offLimit:])
+	if packed == 0 {
+		return MaxValueBytes
+	}
+	return int64(packed&(1<<limitShift-1)) << (packed >> limitShift)
 }
 
 // EntrySession returns the session the entry belongs to. The entry must be one
@@ -85,7 +99,7 @@ func EntrySession(entry []byte) (s Session, ok bool) {
 type header struct {
 	count      uint32
 	stamp      int64
-	valueLimit int // bytes
+	valueLimit int64 // bytes
 }
 
 func decodeHeader(entry []byte) (h header, ops []byte, err error) {
@@ -109,9 +123,6 @@ func decodeHeader(entry []byte) (h header, ops []byte, err error) {
 	}
 	h.count = binary.LittleEndian.Uint32(entry[offCount:])
 	h.stamp = Stamp(entry)
-	h.valueLimit = MaxValueBytes
-	if units := binary.LittleEndian.Uint16(entry[offLimit:]); units != 0 {
-		h.valueLimit = int(units) * valueLimitUnit
-	}
+	h.valueLimit = valueLimit(entry)
 	return h, ops, nil
 }
