@@ -26,7 +26,7 @@ func TestFlagsOverrideEnvironmentOverridesFileOverridesDefault(t *testing.T) {
 		args, env []string
 		want      int
 	}{
-		{"default", nil, nil, 64},
+		{"default", nil, nil, 0},
 		{"file", []string{"--config", "f"}, nil, 8},
 		{"file named by the environment", nil, []string{"VEGA_CONFIG=f"}, 8},
 		{"environment over default", nil, []string{"VEGA_PARTITIONS=16"}, 16},
@@ -35,7 +35,7 @@ func TestFlagsOverrideEnvironmentOverridesFileOverridesDefault(t *testing.T) {
 		{"flag over environment", []string{"--partitions=32"}, []string{"VEGA_PARTITIONS=16"}, 32},
 		{"flag over file", []string{"--partitions=32", "--config=f"}, nil, 32},
 		{"flag over both", []string{"--partitions", "32", "--config=f"}, []string{"VEGA_PARTITIONS=16"}, 32},
-		{"flag at its default still wins", []string{"--partitions=64", "--config=f"}, []string{"VEGA_PARTITIONS=16"}, 64},
+		{"flag at its default still wins", []string{"--partitions=0", "--config=f"}, []string{"VEGA_PARTITIONS=16"}, 0},
 		{"config flag over config variable", []string{"--config", "f"}, []string{"VEGA_CONFIG=missing"}, 8},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestEachMistakeIsOneLineThatNamesIt(t *testing.T) {
 		{name: "negative size", args: []string{"--memory-limit=-1"}, want: []string{"--memory-limit"}},
 		{name: "size out of range", args: []string{"--max-value-bytes=1TiB"}, want: []string{"--max-value-bytes", "1TiB", "512MiB"}},
 		{name: "bad duration", args: []string{"--idle-timeout=soon"}, want: []string{"--idle-timeout", "soon", "30s"}},
-		{name: "number out of range", args: []string{"--partitions=0"}, want: []string{"--partitions", "1 to 4096"}},
+		{name: "number out of range", args: []string{"--partitions=-1"}, want: []string{"--partitions", "0 to 4096"}},
 		{name: "not a number", args: []string{"--partitions=many"}, want: []string{"--partitions", "many"}},
 		{name: "bad boolean", args: []string{"--in-memory=perhaps"}, want: []string{"--in-memory", "perhaps"}},
 		{name: "bad environment value", env: []string{"VEGA_PARTITIONS=x"}, want: []string{"VEGA_PARTITIONS", `"x"`}},

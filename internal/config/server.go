@@ -17,8 +17,8 @@ type Server struct {
 	DataDir       string
 	InMemory      bool
 	Fsync         string // FsyncAlways, FsyncEverySec or FsyncNever
-	Partitions    int
-	MemoryLimit   int64 // 0: none
+	Partitions    int    // 0: those of the data directory, 64 in a new one
+	MemoryLimit   int64  // 0: none
 	MaxValueBytes int64
 	SweepBudget   time.Duration // per sweep, every 100 ms
 
@@ -73,7 +73,6 @@ func Default() Server {
 
 		DataDir:       "./vega-data",
 		Fsync:         FsyncAlways,
-		Partitions:    64,
 		MaxValueBytes: 64 << 20,
 		SweepBudget:   time.Millisecond,
 

@@ -84,9 +84,9 @@ func dataSettings() []*Setting {
 		},
 		{
 			Name: "partitions", Group: groupData, Example: "16",
-			Help:   "number of partitions; fixed when the data directory is created",
-			Detail: "A directory that was created with another number is refused.",
-			bind:   func(c *Server) value { return intValue{&c.Partitions, 1, 4096} },
+			Help:   "number of partitions, fixed when the data directory is created; 0 for what it has, 64 in a new one",
+			Detail: "A directory that was created with another number than the one given is refused.",
+			bind:   func(c *Server) value { return intValue{&c.Partitions, 0, 4096} },
 		},
 		{
 			Name: "memory-limit", Redis: "maxmemory", Group: groupData, Example: "2GiB", Runtime: true,

@@ -17,6 +17,10 @@ import (
 // have that, the log's last flush has this on top.
 const closeAllowance = 5 * time.Second
 
+// sameStop is how long a further signal counts as the one that came first:
+// timeout(1), some supervisors and terminals deliver one request twice.
+const sameStop = time.Second
+
 // running is a node between its launch and its end.
 type running struct {
 	env      *Env
@@ -113,6 +117,7 @@ func (r *running) stop(why string) error {
 	go func() { closed <- r.node.Close(ctx) }()
 	limit := r.settings.ShutdownTimeout + closeAllowance
 	deadline := time.NewTimer(limit)
+	began := time.Now()
 	defer deadline.Stop()
 	for {
 		select {
@@ -123,7 +128,7 @@ func (r *running) stop(why string) error {
 			r.logger.Info("stopped")
 			return nil
 		case sig := <-r.env.Signals:
-			if sig != syscall.SIGHUP {
+			if sig != syscall.SIGHUP && time.Since(began) >= sameStop {
 				return errors.New("ended at once, on the second signal; writes acknowledged under fsync always are on disk")
 			}
 		case <-deadline.C:

@@ -63,7 +63,15 @@ func TestASecondSignalEndsItAtOnce(t *testing.T) {
 		done := w.start()
 		w.signals <- syscall.SIGTERM
 		synctest.Wait()
+		w.signals <- syscall.SIGTERM // the same request, delivered twice
+		time.Sleep(sameStop)
 		w.signals <- syscall.SIGHUP // says nothing about stopping
+		synctest.Wait()
+		select {
+		case code := <-done:
+			t.Fatalf("it ended with %d: %s", code, w.err.String())
+		default:
+		}
 		w.signals <- syscall.SIGINT
 		if code := <-done; code != 1 || !strings.Contains(w.err.String(), "second signal") {
 			t.Errorf("exit code %d: %s", code, w.err.String())
@@ -96,7 +104,7 @@ func TestFailuresAreOneLineAndExitCode1(t *testing.T) {
 		set  func(*world)
 		want string
 	}{
-		"bad setting":     {[]string{"--partitions=0"}, nil, "--partitions"},
+		"bad setting":     {[]string{"--partitions=-1"}, nil, "--partitions"},
 		"unknown flag":    {[]string{"--fsink=always"}, nil, `did you mean "fsync"?`},
 		"unknown command": {[]string{"chek"}, nil, `unknown command "chek"`},
 		"variable":        {nil, func(w *world) { w.Environ = []string{"VEGA_FSYNCH=always"} }, "VEGA_FSYNC"},
