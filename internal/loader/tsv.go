@@ -108,9 +108,9 @@ func unescape(b []byte) ([]byte, error) {
 	return out, nil
 }
 
-// appendEscaped is the opposite of unescape. Text stays readable: only what
+// AppendEscaped appends b as a field of TSV, the opposite of unescape. Text stays readable: only what
 // separates columns and lines and what is not UTF-8 is escaped.
-func appendEscaped(dst, b []byte) []byte {
+func AppendEscaped(dst, b []byte) []byte {
 	text := utf8.Valid(b)
 	for _, c := range b {
 		switch {
@@ -144,9 +144,9 @@ func (t *tsvWriter) Write(r *Record) error {
 		t.header = true
 		t.line = append(t.line, columnKey+"\t"+columnValue+"\t"+columnExpireAt+"\t"+columnVersion+"\n"...)
 	}
-	t.line = appendEscaped(t.line, r.Key)
+	t.line = AppendEscaped(t.line, r.Key)
 	t.line = append(t.line, '\t')
-	t.line = appendEscaped(t.line, r.Value)
+	t.line = AppendEscaped(t.line, r.Value)
 	t.line = append(t.line, '\t')
 	if r.ExpireAt != 0 {
 		t.line = strconv.AppendInt(t.line, r.ExpireAt, 10)

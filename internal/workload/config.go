@@ -68,6 +68,9 @@ const (
 	bulkBytes   = 1 << 20
 )
 
+// Check tells what is contradictory in c before anything is sent.
+func (c Config) Check() error { return c.complete() }
+
 func (c *Config) complete() error {
 	if c.Distribution == "" {
 		c.Distribution = c.Mix.Distribution

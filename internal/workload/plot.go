@@ -260,9 +260,11 @@ func (p *plot) series(c canvas) {
 	for s := 0.0; s <= end; s += step {
 		c.text(x(s), bottom+18, fmt.Sprintf("%g s", s), 12, anchorMiddle, faint, false)
 	}
-	line := make([][2]float64, 0, len(points))
-	for _, pt := range points {
-		line = append(line, [2]float64{x(pt.Seconds), y(pt.PerSecond)})
+	line := make([][2]float64, 0, 2*len(points))
+	from := 0.0
+	for _, pt := range points { // a step per interval: the figure is its mean
+		line = append(line, [2]float64{x(from), y(pt.PerSecond)}, [2]float64{x(pt.Seconds), y(pt.PerSecond)})
+		from = pt.Seconds
 	}
 	c.path(line, "#3e4c59", 1.8, false)
 	for _, pt := range points {
