@@ -143,7 +143,7 @@ func (s *Session) submitParts(spec *command.Spec, parts []node.Part, args [][]by
 			parts[i].Sink = &s.inline
 		}
 		if err := s.submitAllInline(parts); err != nil {
-			writeError(&s.w, err)
+			s.refused(err, args)
 			return
 		}
 		s.inline.sum.reply(spec, &s.w)

@@ -291,7 +291,7 @@ func (s *Session) submit(p *node.Partition, entry []byte, spec *command.Spec, mo
 	if !s.srv.node.Deferred() {
 		s.inline.spec, s.inline.mode = spec, mode
 		if err := s.submitInline(p, entry, &s.inline); err != nil {
-			writeError(&s.w, err)
+			s.refused(err, args)
 		}
 		return
 	}
@@ -304,27 +304,31 @@ func (s *Session) submit(p *node.Partition, entry []byte, spec *command.Spec, mo
 // busyRetry is how long a write waits that the log has no room for.
 const busyRetry = time.Millisecond
 
-// submitted files the wait of a write that Submit took. A client whose write the
+// submitted files the wait of a write that Submit took.
+func (s *Session) submitted(w *wait, err error, args [][]byte) {
+	if err == nil {
+		s.enqueue(w)
+		return
+	}
+	s.abandon(w)
+	s.refused(err, args)
+}
+
+// refused deals with a write that Submit did not take. A client whose write the
 // log has no room for is slowed: the command is held until the writes before it
 // are done, or, should there be none, for a moment.
-func (s *Session) submitted(w *wait, err error, args [][]byte) {
-	switch {
-	case err == nil:
-		s.enqueue(w)
-	case errors.Is(err, wal.ErrBusy):
-		s.srv.node.Kick()
-		s.hold(args)
-		if s.waitHead != nil {
-			s.abandon(w)
-			return
-		}
-		w.spec = nil // a wait without a reply
-		s.enqueue(w)
-		time.AfterFunc(busyRetry, w.finish)
-	default:
-		s.abandon(w)
+func (s *Session) refused(err error, args [][]byte) {
+	if !errors.Is(err, wal.ErrBusy) {
 		writeError(s.writer(), err)
 		s.drain()
+		return
+	}
+	s.srv.node.Kick()
+	s.hold(args)
+	if s.waitHead == nil {
+		nothing := s.newWait() // without a reply
+		s.enqueue(nothing)
+		time.AfterFunc(busyRetry, nothing.finish)
 	}
 }
 

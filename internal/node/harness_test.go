@@ -1,0 +1,164 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/store"
+	"github.com/prakashpandey/vegadb/internal/vfs"
+	"github.com/prakashpandey/vegadb/internal/wal"
+)
+
+// smallOptions are those of a node whose segments fill after a few hundred writes.
+func smallOptions(fs vfs.FS, policy wal.SyncPolicy) Options {
+	return Options{
+		FS: fs, Dir: "data", Partitions: 4, Durability: policy,
+		LogSegmentBytes: 32 << 10, MaxRecordBytes: 8 << 10, LogQueueBytes: 64 << 10, SnapshotKeep: 2,
+	}
+}
+
+func open(t testing.TB, o Options) *Node {
+	t.Helper()
+	n, err := Open(o)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	if err := n.Load(t.Context()); err != nil {
+		n.Close()
+		t.Fatalf("load: %v", err)
+	}
+	return n
+}
+
+// mutation is one atomic write of the workload: what it does to the model and
+// the entries that say the same to the node.
+type mutation struct {
+	text   string
+	model  func(map[string]string)
+	ops    map[int][]byte // by partition
+	counts map[int]int
+}
+
+// add appends one op on key to the mutation's entry of the key's partition.
+func (m *mutation) add(n *Node, key string, encode func(dst []byte) []byte) {
+	p := n.Partition([]byte(key)).Number
+	if m.ops[p] == nil {
+		m.ops[p] = command.Begin(nil)
+	}
+	m.ops[p] = encode(m.ops[p])
+	m.counts[p]++
+	command.SetCount(m.ops[p], m.counts[p])
+}
+
+// randomMutation makes a put, a delete, an increment or a batch over several
+// partitions, on a small set of keys.
+func randomMutation(rng *rand.Rand, n *Node) *mutation {
+	m := &mutation{ops: map[int][]byte{}, counts: map[int]int{}}
+	var steps []func(map[string]string)
+	for range 1 + rng.IntN(2)*rng.IntN(6) {
+		key := fmt.Sprintf("key-%d", rng.IntN(40))
+		counter := fmt.Sprintf("counter-%d", rng.IntN(5))
+		value := strings.Repeat(string(rune('a'+rng.IntN(26))), rng.IntN(300))
+		switch rng.IntN(4) {
+		case 0, 1:
+			m.add(n, key, func(d []byte) []byte {
+				return command.AppendPut(d, []byte(key), []byte(value), command.PutOp{})
+			})
+			steps = append(steps, func(s map[string]string) { s[key] = value })
+			m.text += fmt.Sprintf("put %s (%d bytes) ", key, len(value))
+		case 2:
+			m.add(n, key, func(d []byte) []byte { return command.AppendDelete(d, []byte(key), command.DeleteOp{}) })
+			steps = append(steps, func(s map[string]string) { delete(s, key) })
+			m.text += "delete " + key + " "
+		case 3:
+			m.add(n, counter, func(d []byte) []byte { return command.AppendIncr(d, []byte(counter), 1, command.IncrOp{}) })
+			steps = append(steps, func(s map[string]string) {
+				v, _ := strconv.Atoi(s[counter])
+				s[counter] = strconv.Itoa(v + 1)
+			})
+			m.text += "increment " + counter + " "
+		}
+	}
+	m.model = func(s map[string]string) {
+		for _, step := range steps {
+			step(s)
+		}
+	}
+	return m
+}
+
+// waiter is a Waiter that a test can wait for.
+type waiter chan struct{}
+
+func (waiter) Result(int, *command.Result) {}
+func (w waiter) Done()                     { w <- struct{}{} }
+
+// write submits a mutation and returns when it is acknowledged.
+func write(t testing.TB, n *Node, m *mutation) error {
+	t.Helper()
+	w := make(waiter, len(m.ops))
+	var parts []Part
+	for _, p := range slices.Sorted(maps.Keys(m.ops)) {
+		parts = append(parts, Part{Partition: n.partitions[p], Entry: m.ops[p], Sink: w})
+	}
+	pos, err := n.SubmitAll(time.Now().UnixMilli(), parts)
+	for deadline := time.Now().Add(20 * time.Second); errors.Is(err, wal.ErrBusy) && time.Now().Before(deadline); {
+		n.Settle(n.log.Stats().AppendedPos)
+		n.Kick()
+		runtime.Gosched()
+		pos, err = n.SubmitAll(time.Now().UnixMilli(), parts)
+	}
+	if err != nil {
+		return err
+	}
+	n.Settle(pos)
+	n.Kick()
+	if n.Deferred() {
+		for range parts {
+			select {
+			case <-w:
+			case <-time.After(20 * time.Second):
+				t.Fatal("a write was not acknowledged within 20 s")
+			}
+		}
+	}
+	return nil
+}
+
+// contents returns the node's live entries as one canonical string.
+func contents(n *Node) string {
+	all := map[string]string{}
+	for cursor := uint64(0); ; {
+		cursor = n.Scan(cursor, 100, func(e *store.Entry) { all[string(e.Key)] = string(e.Value) })
+		if cursor == 0 {
+			return canonical(all)
+		}
+	}
+}
+
+func canonical(m map[string]string) string {
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		fmt.Fprintf(&b, "%s=%s\n", k, m[k])
+	}
+	return b.String()
+}
+
+func snapshotNow(t testing.TB, n *Node) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := n.Snapshot(ctx); err != nil {
+		t.Fatalf("snapshot: %v", err)
+	}
+}
