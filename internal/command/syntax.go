@@ -200,7 +200,7 @@ func (a *ArgDoc) plain() string {
 		text += " [" + text + " ...]"
 	}
 	if a.Token != "" && a.Type != ArgToken {
-		if a.Type == ArgOneOf && !a.Optional {
+		if a.Type == ArgOneOf {
 			text = "<" + text + ">"
 		}
 		text = a.Token + " " + text
