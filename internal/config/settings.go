@@ -206,31 +206,31 @@ func limitSettings() []*Setting {
 		},
 		{
 			Name: "max-pipeline-bytes", Group: groupLimits, Example: "16MiB",
-			Help:   "commands one connection may have under way before it is read no further",
-			Detail: "The peer is slowed, not refused.",
+			Help:   "input of one connection that may wait for earlier commands of its own before it is closed",
+			Detail: "Beside one command of `max-query-bytes`. Commands wait while writes before them are on their way to the disk.",
 			bind:   func(c *Server) value { return sizeValue{&c.MaxPipelineBytes, 64 << 10, 2 << 30, false} },
 		},
 		{
-			Name: "output-limit", Group: groupLimits, Example: "32MiB",
+			Name: "output-limit", Group: groupLimits, Example: "32MiB", Runtime: true,
 			Help:   "replies waiting for one connection before it is closed",
 			Detail: "A client that asks and never reads meets this one.",
 			bind:   func(c *Server) value { return sizeValue{&c.OutputLimit, 64 << 10, maxSize, false} },
 		},
 		{
-			Name: "output-limit-total", Group: groupLimits, Example: "2GiB",
-			Help:   "replies waiting for all connections before the greediest is closed",
+			Name: "output-limit-total", Group: groupLimits, Example: "2GiB", Runtime: true,
+			Help:   "replies waiting for all connections before those that hold some are closed",
 			Detail: "At least `output-limit`.",
 			bind:   func(c *Server) value { return sizeValue{&c.OutputLimitTotal, 1 << 20, maxSize, false} },
 		},
 		{
-			Name: "handshake-timeout", Group: groupLimits, Example: "10s",
+			Name: "handshake-timeout", Group: groupLimits, Example: "10s", Runtime: true,
 			Help: "time for the TLS and native handshakes and, where users exist, for the login",
 			bind: func(c *Server) value {
 				return durationValue{&c.HandshakeTimeout, 100 * time.Millisecond, maxDuration, false}
 			},
 		},
 		{
-			Name: "frame-timeout", Group: groupLimits, Example: "1m",
+			Name: "frame-timeout", Group: groupLimits, Example: "1m", Runtime: true,
 			Help:   "time for one command to arrive whole, from its first byte",
 			Detail: "Counted for the command, not per byte, so a peer that drips bytes does not hold memory.",
 			bind: func(c *Server) value {
@@ -238,7 +238,7 @@ func limitSettings() []*Setting {
 			},
 		},
 		{
-			Name: "write-timeout", Group: groupLimits, Example: "10s",
+			Name: "write-timeout", Group: groupLimits, Example: "10s", Runtime: true,
 			Help: "time a connection may take no reply bytes while some wait",
 			bind: func(c *Server) value {
 				return durationValue{&c.WriteTimeout, 100 * time.Millisecond, maxDuration, false}
