@@ -168,14 +168,19 @@ func newWorld(t testing.TB, fs vfs.FS, partitions int) *world {
 func (w *world) append(group uint32, first, last uint64) {
 	w.t.Helper()
 	for i := first; i <= last; i++ {
-		r := &wal.Record{Group: group, Type: 1, Term: 1, Index: i, Payload: bytes.Repeat([]byte{byte(i)}, recordBytes)}
-		_, err := w.log.Append(r)
-		for deadline := time.Now().Add(10 * time.Second); errors.Is(err, wal.ErrBusy) && time.Now().Before(deadline); _, err = w.log.Append(r) {
-			runtime.Gosched() // the next segment is being prepared
-		}
-		check(w.t, err)
+		check(w.t, w.tryAppend(group, i))
 		check(w.t, w.log.Sync(context.Background()))
 	}
+}
+
+// tryAppend adds one record, waiting while the log prepares its next segment.
+func (w *world) tryAppend(group uint32, index uint64) error {
+	r := &wal.Record{Group: group, Type: 1, Term: 1, Index: index, Payload: bytes.Repeat([]byte{byte(index)}, recordBytes)}
+	_, err := w.log.Append(r)
+	for deadline := time.Now().Add(10 * time.Second); errors.Is(err, wal.ErrBusy) && time.Now().Before(deadline); _, err = w.log.Append(r) {
+		runtime.Gosched()
+	}
+	return err
 }
 
 // truncate gives up the log of groups as a node does; at least one segment goes.
@@ -203,7 +208,7 @@ func (w *world) close() {
 
 // start does what a node does at start, and gives the index each group reached.
 func start(fs vfs.FS, partitions int) (map[uint32]uint64, error) {
-	d, err := Open(fs, testDir, Want{})
+	d, err := Open(fs, testDir, want(partitions, 99))
 	if err != nil {
 		return nil, err
 	}
