@@ -90,6 +90,11 @@ func Prune(fs vfs.FS, dir string, group uint32, keep int) error {
 // the fallback: with the newest snapshot bad, the one before it must still join
 // up with the log. infos is what List gave; of one snapshot alone, it is that
 // one's index, because there is nothing to fall back on.
+//
+// A group that is no longer written to would keep its log from going further,
+// and with it everybody's: a second snapshot at the same index takes the place of
+// the first. To release it, give it a record that changes nothing and snapshot it
+// once more.
 func JoinIndex(infos []Info, group uint32) uint64 {
 	var index uint64
 	good := 0
