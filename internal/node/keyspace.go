@@ -48,10 +48,10 @@ func (n *Node) Scan(cursor uint64, limit int, visit func(*store.Entry)) (next ui
 // FlushAll removes every entry, partition by partition, and waits until that is
 // as durable as the policy says.
 func (n *Node) FlushAll(ctx context.Context) error {
-	done := make(chan struct{}, len(n.partitions))
+	done := make(ownWait, len(n.partitions))
 	entry := command.AppendFlush(command.Begin(nil))
 	for _, p := range n.partitions {
-		pos, err := n.submitPatiently(ctx, p, entry, flushWait(done))
+		pos, err := n.submitPatiently(ctx, p, entry, done)
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,33 @@ func (n *Node) submitPatiently(ctx context.Context, p *Partition, entry []byte, 
 	}
 }
 
-type flushWait chan struct{}
+// submitAndWait submits one of the node's own entries and returns when it has
+// been applied.
+func (n *Node) submitAndWait(ctx context.Context, p *Partition, entry []byte) error {
+	done := make(ownWait, 1)
+	pos, err := n.submitPatiently(ctx, p, entry, done)
+	if err != nil {
+		return err
+	}
+	n.Settle(pos)
+	if !n.deferred {
+		return nil
+	}
+	n.Kick()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
-func (flushWait) Result(int, *command.Result) {}
-func (f flushWait) Done()                     { f <- struct{}{} }
+// ownWait is the Waiter of the node's own entries. Its capacity is the number of
+// entries that are waited for.
+type ownWait chan struct{}
+
+// Result is not of interest.
+func (ownWait) Result(int, *command.Result) {}
+
+// Done notes that an entry has been applied.
+func (w ownWait) Done() { w <- struct{}{} }

@@ -25,6 +25,8 @@ type Partition struct {
 
 	// snapshotIndex is what the newest published snapshot covers.
 	snapshotIndex atomic.Uint64
+	// floor is the index up to which the log has been given up.
+	floor atomic.Uint64
 }
 
 // Waiter is told of a write that could not be answered at once.

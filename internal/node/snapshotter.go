@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 )
 
@@ -184,6 +185,9 @@ func (n *Node) snapshotRound() (err error) {
 // snapshotPartition writes a snapshot of p unless the newest one still says it
 // all, and returns its size in bytes.
 func (n *Node) snapshotPartition(p *Partition) (int64, error) {
+	if err := n.unpin(p); err != nil {
+		return 0, err
+	}
 	p.mu.Lock()
 	state := p.group.State()
 	if state.Index == p.snapshotIndex.Load() {
@@ -211,6 +215,20 @@ func (n *Node) snapshotPartition(p *Partition) (int64, error) {
 	return info.Bytes, snapshot.Prune(n.fs, n.dir.SnapshotDir(), groupID(p.Number), n.opts.SnapshotKeep)
 }
 
+// unpin moves a partition on by an entry without effect if it has not been written
+// to since its last snapshot and still keeps log from going. It then gets the
+// second snapshot that lets its old records go; a partition that is never
+// written again must not pin the log for ever.
+func (n *Node) unpin(p *Partition) error {
+	p.mu.Lock()
+	index := p.group.State().Index
+	p.mu.Unlock()
+	if index == 0 || index != p.snapshotIndex.Load() || p.floor.Load() >= index {
+		return nil
+	}
+	return n.submitAndWait(n.snapshots.ctx, p, command.AppendClock(command.Begin(nil)))
+}
+
 // truncateLog lets go of what the snapshots hold: up to where the *oldest* one
 // that would be fallen back on still joins up. That it may go is made durable
 // first, so that a start can tell missing records from records given up.
@@ -223,6 +241,7 @@ func (n *Node) truncateLog() error {
 	for _, p := range n.partitions {
 		if index := snapshot.JoinIndex(infos, groupID(p.Number)); index > 0 {
 			floors[groupID(p.Number)] = index
+			p.floor.Store(index)
 		}
 	}
 	if err := n.dir.SetFloors(floors); err != nil {
