@@ -470,7 +470,10 @@ func TestAnotherClustersServerIsRefused(t *testing.T) {
 	second.hello = func(wire.ClientHello) wire.ServerHello {
 		return wire.ServerHello{Version: 1, Limits: wire.DefaultLimits(), ClusterID: "another"}
 	}
-	c := open(t, first, func(o *Options) { o.Addresses = append(o.Addresses, second.address()); o.Timeout = 200 * time.Millisecond })
+	c := open(t, first, func(o *Options) {
+		o.Addresses = append(o.Addresses, second.address())
+		o.Timeout = 200 * time.Millisecond
+	})
 	first.stop()
 	if err := c.Ping(context.Background()); err == nil || second.requests.Load() != 0 {
 		t.Fatalf("%v; %d requests went to another cluster", err, second.requests.Load())

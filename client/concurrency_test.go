@@ -73,8 +73,9 @@ func TestCancellingAmongManyDisturbsNobody(t *testing.T) {
 			dst := make([]byte, 0, 64)
 			for i := range 100 {
 				ctx, cancel := context.WithCancel(context.Background())
+				patience := rng.IntN(20)
 				go func() {
-					for range rng.IntN(20) {
+					for range patience {
 						runtime.Gosched()
 					}
 					if i%3 != 0 {

@@ -99,6 +99,7 @@ func TestServerThatCannotBeReachedIsTriedAgainAndAgain(t *testing.T) {
 		down = true
 		mu.Unlock()
 		s.dropConnections()
+		synctest.Wait()
 		began := time.Now()
 		_, err := c.Put(context.Background(), "k", nil)
 		e := wantErr(t, err, ErrUnavailable)

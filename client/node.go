@@ -41,9 +41,6 @@ type link struct {
 const (
 	backoffFirst = 5 * time.Millisecond
 	backoffLast  = 2 * time.Second
-	// aliveLong is how long a connection must have lived for its end not to
-	// count as one more failure.
-	aliveLong = time.Second
 )
 
 func newNode(c *Client, address string) *node {
@@ -146,12 +143,11 @@ func (l *link) run() {
 		if err != nil {
 			l.publish(nil, err)
 		} else {
-			since := time.Now()
 			l.publish(cn, nil)
 			l.serve(cn)
 			l.publish(nil, &Error{Op: "CONNECTION", Node: l.node.address, Status: Status(wire.Unavailable), Cause: cn.cause()})
-			if time.Since(since) > aliveLong {
-				pause = backoffFirst
+			if cn.reads.Load() > 0 {
+				pause = backoffFirst // it was of use
 			}
 		}
 		var e *Error

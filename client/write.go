@@ -15,22 +15,37 @@ func (cn *conn) write() {
 		if !ok {
 			return
 		}
+		written, err := 0, error(nil)
 		if len(out) > 0 {
-			if _, err := cn.nc.Write(out); err != nil {
-				cn.fail(err)
-				return
-			}
+			written, err = cn.nc.Write(out)
 		}
-		for _, frame := range large {
-			if _, err := cn.nc.Write(frame); err != nil {
-				cn.fail(err)
-				return
+		for i := 0; i < len(large) && err == nil; i++ {
+			var n int
+			n, err = cn.nc.Write(large[i])
+			written += n
+		}
+		if err != nil {
+			if written == 0 {
+				cn.untake(out, large)
 			}
+			cn.fail(err)
+			return
 		}
 		spare = out
 		if cap(spare) > maxKeptBuffer {
 			spare = nil
 		}
+	}
+}
+
+// untake gives back what was taken when not one byte of it could be written:
+// those requests have surely not left.
+func (cn *conn) untake(out []byte, large [][]byte) {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	cn.taken -= uint64(len(out))
+	for _, frame := range large {
+		cn.taken -= uint64(len(frame))
 	}
 }
 
