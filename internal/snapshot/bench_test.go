@@ -105,3 +105,62 @@ func BenchmarkLoad(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkTable is the way there and back of one partition: from its table's
+// image to a file, and from the file into a table of the right size.
+func BenchmarkTable(b *testing.B) {
+	img := newSlab(benchEntries, true)
+	table := store.New(store.Options{SizeHint: benchEntries})
+	defer table.Close()
+	put := func(t *store.Table, e *store.Entry) {
+		h := t.Hash(e.Key)
+		s := t.Stripe(h)
+		s.Lock()
+		s.Put(h, e.Key, e.Value, store.Meta{Version: e.Version, ExpireAt: e.ExpireAt, Kind: e.Kind})
+		s.Unlock()
+	}
+	for room := make([]store.Entry, 256); ; {
+		batch := img.Next(room)
+		if len(batch) == 0 {
+			break
+		}
+		for i := range batch {
+			put(table, &batch[i])
+		}
+	}
+	dir := b.TempDir()
+	var info Info
+	write := func(b *testing.B) {
+		i := table.Image()
+		defer i.Close()
+		var err error
+		if info, err = Write(context.Background(), vfs.OS(), dir, benchMeta(1), i, WriteOptions{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("write", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			write(b)
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchEntries, "ns/entry")
+	})
+	b.Run("load", func(b *testing.B) {
+		if info.Path == "" {
+			write(b)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			var t *store.Table
+			_, err := Load(vfs.OS(), info.Path, func(m Meta) (Sink, error) {
+				t = store.New(store.Options{SizeHint: int(m.Entries)})
+				return func(e *store.Entry) error { put(t, e); return nil }, nil
+			})
+			if err != nil || t.Len() != benchEntries {
+				b.Fatal(err)
+			}
+			t.Close()
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchEntries, "ns/entry")
+	})
+}
