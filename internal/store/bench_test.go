@@ -79,6 +79,64 @@ func BenchmarkFind(b *testing.B) {
 	}
 }
 
+// BenchmarkFindBatch looks 16 keys up at a time, as a pipelined batch does, with and without prefetching.
+func BenchmarkFindBatch(b *testing.B) {
+	const n, batch = 5_000_000, 16
+	tables := benchTables(64, NewMemory(0))
+	defer closeAll(tables)
+	load(tables, n)
+	for _, ahead := range []bool{false, true} {
+		b.Run(fmt.Sprintf("prefetch=%v", ahead), func(b *testing.B) {
+			var e Entry
+			var keys [batch][16]byte
+			var hashes [batch]uint64
+			var which [batch]*Table
+			b.ReportAllocs()
+			for i := 0; i < b.N; i += batch {
+				for j := range batch {
+					k := int(uint32(i+j)*2654435761) % n
+					number(&keys[j], k)
+					which[j] = tables[k%64]
+					hashes[j] = which[j].Hash(keys[j][:])
+				}
+				if ahead {
+					for j, t := range which {
+						t.PrefetchBucket(hashes[j])
+					}
+					for j, t := range which {
+						t.PrefetchEntry(hashes[j])
+					}
+				}
+				for j, t := range which {
+					s := t.Stripe(hashes[j])
+					s.Lock()
+					s.Find(hashes[j], keys[j][:], &e)
+					s.Unlock()
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkFindInCache looks up in a table that the cache holds.
+func BenchmarkFindInCache(b *testing.B) {
+	t := New(Options{})
+	defer t.Close()
+	load([]*Table{t}, 1000)
+	var e Entry
+	var key [16]byte
+	number(&key, 77)
+	b.ReportAllocs()
+	for i := range b.N {
+		number(&key, i%1000)
+		h := t.Hash(key[:])
+		s := t.Stripe(h)
+		s.Lock()
+		s.Find(h, key[:], &e)
+		s.Unlock()
+	}
+}
+
 func BenchmarkPutExisting(b *testing.B) {
 	for _, n := range benchSizes {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {

@@ -99,6 +99,7 @@ type segmentHeader struct {
 
 func (g segment) header() *segmentHeader { return (*segmentHeader)(g.p) }
 
-func (g segment) bucket(i int) *bucket {
-	return (*bucket)(unsafe.Add(g.p, (1+i)*bucketSize))
-}
+func (g segment) bucket(i int) *bucket { return (*bucket)(g.at(i)) }
+
+// at is the address of a bucket.
+func (g segment) at(i int) unsafe.Pointer { return unsafe.Add(g.p, (1+i)*bucketSize) }

@@ -92,7 +92,7 @@ func (i *Image) Next(dst []Entry) []Entry {
 		i.settle()
 		if len(i.ready) == 0 && !i.fetch() {
 			if invariants.Enabled {
-				invariants.Check(i.given == i.len, "image of %d entries gave %d", i.len, i.given)
+				invariants.Check(i.views == nil || i.given == i.len, "image of %d entries gave %d", i.len, i.given)
 			}
 			return dst
 		}
@@ -125,6 +125,7 @@ func (i *Image) Close() {
 		v.stripe.Unlock()
 	}
 	i.views, i.ready, i.at = nil, nil, 0
+	i.queued.Store(0)
 	i.table.buryIfClosed()
 }
 

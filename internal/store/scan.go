@@ -11,10 +11,11 @@ func (t *Table) Scan(cursor uint64, n int, fn func(e *Entry)) (next uint64) {
 	cursor &= 1<<cellBits - 1
 	n = max(n, 1)
 	homes := 4*n + 64
+	var e Entry // once per call: fn makes it escape
 	for n > 0 && homes > 0 {
 		s := t.Stripe(cursor << hashRest)
 		s.Lock()
-		cursor = s.shard.scanSegment(cursor, &n, &homes, fn)
+		cursor = s.shard.scanSegment(cursor, &n, &homes, &e, fn)
 		s.Unlock()
 		if cursor >= 1<<cellBits {
 			return 0
@@ -24,14 +25,13 @@ func (t *Table) Scan(cursor uint64, n int, fn func(e *Entry)) (next uint64) {
 }
 
 // scanSegment goes on in one segment until it ends or a budget is used up.
-func (s *shard) scanSegment(cell uint64, n, homes *int, fn func(e *Entry)) uint64 {
+func (s *shard) scanSegment(cell uint64, n, homes *int, e *Entry, fn func(e *Entry)) uint64 {
 	g, at, ok := s.segmentAt(cell)
 	*homes--
 	if !ok || g.header().count == 0 {
 		return at.end()
 	}
 	var refs [homeMost]uint32
-	var e Entry
 	for home := homeOf(cell, at.shift, s.homes); home < s.homes; home++ {
 		if *n <= 0 || *homes <= 0 {
 			return max(cell, at.homeStart(home, s.homes))
@@ -43,8 +43,8 @@ func (s *shard) scanSegment(cell uint64, n, homes *int, fn func(e *Entry)) uint6
 			if within && cellOf(s.hashOf(ref)) < cell {
 				continue
 			}
-			s.block(ref).entry(&e)
-			fn(&e)
+			s.block(ref).entry(e)
+			fn(e)
 			*n--
 		}
 	}

@@ -11,6 +11,7 @@ type spot struct {
 const (
 	mergeLooks  = 64        // segments looked at per call
 	chunkLooks  = 4         // chunks looked at per call
+	moveMost    = 256       // entries moved under one lock
 	sparseLeast = 128 << 10 // bytes free within spans that a stripe may always have
 )
 
@@ -37,7 +38,7 @@ func (s *Stripe) tidy(n int, at *spot, budget int) {
 		}
 		if int(at.chunk) < len(d.chunks) && d.chunks[at.chunk].meta != nil {
 			if d.spanned-d.filled > max(sparseLeast, d.spanned/8) {
-				budget -= d.evacuateChunk(at.chunk, budget)
+				budget -= d.evacuateChunk(at.chunk, min(budget, moveMost))
 			}
 			d.trim(at.chunk)
 		}
