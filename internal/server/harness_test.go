@@ -149,3 +149,5 @@ func (c *testConn) sendSplit(rng *rand.Rand, data string) string {
 	}
 	return out
 }
+
+func tcpAddr(a netip.AddrPort) net.Addr { return net.TCPAddrFromAddrPort(a) }
