@@ -256,7 +256,7 @@ func (r *crashRun) snapshot() {
 
 // Faults 1, 2, 3, 12 and 14: a power cut at every write, sync and rename boundary of random workloads.
 func TestNothingPromisedIsLostInACrashAtAnyBoundary(t *testing.T) {
-	seeds, steps := 6, 80
+	seeds, steps := 4, 80
 	if testing.Short() {
 		seeds = 2
 	}

@@ -109,7 +109,7 @@ func Open(o Options, replay func(Record) error) (*Log, error) {
 	l := &Log{
 		o:           o,
 		free:        make([]*batch, 0, 4),
-		zeros:       make([]byte, zeroChunkBytes),
+		zeros:       make([]byte, min(zeroChunkBytes, o.SegmentBytes)),
 		wake:        make(chan struct{}, 1),
 		prepareWake: make(chan struct{}, 1),
 		failed:      make(chan struct{}),
