@@ -3,7 +3,7 @@
 //	make bench-peers                              every row, five rounds: about half an hour
 //	make bench-peers ROWS=resp-p16,memory         some rows
 //	make bench-peers ARGS=--quick                 a look in a few minutes; not to be quoted
-//	make bench-peers ARGS=--update-docs           and write the table into docs/performance.md
+//	make bench-peers ARGS=--update-docs           and write the tables of the docs
 //
 // It starts every server itself, on free loopback ports, and ends every one it started. Raw results are kept by row in
 // bench/results. With --calibrate, Redis runs on both sides: what the ratios then differ from 1 is the machine's noise.
@@ -48,7 +48,7 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "a tenth of the data and time: to try things, not to quote")
 	flag.BoolVar(&o.list, "list", false, "list the rows and exit")
 	flag.BoolVar(&o.calibrate, "calibrate", false, "Redis on both sides: shows the machine's noise; nothing is kept")
-	flag.BoolVar(&o.updateDocs, "update-docs", false, "write the table of all kept rows into docs/performance.md")
+	flag.BoolVar(&o.updateDocs, "update-docs", false, "write all kept rows into docs/performance.md and README.md")
 	flag.StringVar(&o.dir, "dir", "", "where servers keep their files (default: bench/results/data, on a real disk)")
 	flag.StringVar(&o.repository, "repository", "..", "root of the repository")
 	flag.StringVar(&o.server, "server", "", "a vega-server to measure (default: build one from the repository)")
@@ -131,7 +131,9 @@ func publish(o options, results string) error {
 	if slices.ContainsFunc(kept, func(r report.Row) bool { return r.Quick }) {
 		return errors.New("some kept rows are from quick runs: run them in full before updating the docs")
 	}
-	return report.UpdateDocs(filepath.Join(o.repository, "docs", "performance.md"), table)
+	return errors.Join(
+		report.UpdateDocs(filepath.Join(o.repository, "docs", "performance.md"), report.TablePlace, table),
+		report.UpdateDocs(filepath.Join(o.repository, "README.md"), report.SummaryPlace, report.Summary(kept)))
 }
 
 // prepare finds and builds the programs and makes the directory for the servers' files.

@@ -150,33 +150,62 @@ func provenance(rows []Row) string {
 	return b.String()
 }
 
-// The lines between which the table is kept in a document.
+// Summary renders the promises alone, one line each: what the front page shows.
+func Summary(rows []Row) string {
+	var b strings.Builder
+	b.WriteString("| work | measured | promised | |\n| --- | --- | --- | --- |\n")
+	for _, row := range rows {
+		for _, r := range row.Results {
+			if r.Promise.Kind == stats.None {
+				continue
+			}
+			measured := stats.Format(r.Measured().Median())
+			if r.Promise.Kind == stats.AtMost {
+				measured += " " + r.Unit
+			} else {
+				measured += " × " + r.Peer
+			}
+			fmt.Fprintf(&b, "| %s: %s | %s | %s | %s |\n", r.Work, r.Metric, measured, r.PromiseText(), verdictText(r.Verdict()))
+		}
+	}
+	return b.String()
+}
+
+// A Place is where a generated text stands in a document: between two comments that name it.
+type Place string
+
+// The places in the docs.
 const (
-	beginMarker = "<!-- bench:begin (written by make bench-peers ARGS=--update-docs) -->"
-	endMarker   = "<!-- bench:end -->"
+	TablePlace   Place = "bench-table"   // in docs/performance.md
+	SummaryPlace Place = "bench-summary" // in README.md
 )
 
-// UpdateDocs replaces what stands between the markers of a document.
-func UpdateDocs(path, table string) error {
-	text, err := os.ReadFile(path)
+func (p Place) markers() (begin, end string) {
+	return fmt.Sprintf("<!-- %s:begin, written by make bench-peers ARGS=--update-docs -->", p), fmt.Sprintf("<!-- %s:end -->", p)
+}
+
+// UpdateDocs replaces what stands at a place of a document.
+func UpdateDocs(path string, place Place, text string) error {
+	old, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	out, err := splice(string(text), table)
+	out, err := splice(string(old), place, text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return os.WriteFile(path, []byte(out), 0o644)
 }
 
-func splice(text, table string) (string, error) {
-	head, rest, ok := strings.Cut(text, beginMarker)
+func splice(document string, place Place, text string) (string, error) {
+	begin, end := place.markers()
+	head, rest, ok := strings.Cut(document, begin)
 	if !ok {
-		return "", fmt.Errorf("the line %q is missing", beginMarker)
+		return "", fmt.Errorf("the line %q is missing", begin)
 	}
-	_, foot, ok := strings.Cut(rest, endMarker)
+	_, foot, ok := strings.Cut(rest, end)
 	if !ok {
-		return "", fmt.Errorf("the line %q is missing", endMarker)
+		return "", fmt.Errorf("the line %q is missing", end)
 	}
-	return head + beginMarker + "\n\n" + strings.TrimRight(table, "\n") + "\n\n" + endMarker + foot, nil
+	return head + begin + "\n\n" + strings.TrimRight(text, "\n") + "\n\n" + end + foot, nil
 }

@@ -66,19 +66,43 @@ func TestRowsComeBackInTheOrderOfThePlan(t *testing.T) {
 }
 
 func TestOnlyWhatIsBetweenTheMarkersChanges(t *testing.T) {
-	doc := "before\n" + beginMarker + "\nold\n" + endMarker + "\nafter\n"
-	want := "before\n" + beginMarker + "\n\nnew\n\n" + endMarker + "\nafter\n"
-	got, err := splice(doc, "new\n")
+	begin, end := TablePlace.markers()
+	doc := "before\n" + begin + "\nold\n" + end + "\nafter\n"
+	want := "before\n" + begin + "\n\nnew\n\n" + end + "\nafter\n"
+	got, err := splice(doc, TablePlace, "new\n")
 	if err != nil || got != want {
 		t.Errorf("got %q, %v", got, err)
 	}
-	if again, err := splice(got, "new\n"); err != nil || again != want {
+	if again, err := splice(got, TablePlace, "new\n"); err != nil || again != want {
 		t.Errorf("a second time: %q, %v", again, err)
 	}
-	for _, bad := range []string{"", beginMarker, endMarker + beginMarker} {
-		if _, err := splice(bad, "x"); err == nil {
+	for _, bad := range []string{"", begin, end + begin} {
+		if _, err := splice(bad, TablePlace, "x"); err == nil {
 			t.Errorf("splice(%q) must fail", bad)
 		}
+	}
+}
+
+func TestTheDocsHaveTheirPlaces(t *testing.T) {
+	for path, place := range map[string]Place{"../../../README.md": SummaryPlace, "../../../docs/performance.md": TablePlace} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := splice(string(text), place, "x"); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func TestTheSummaryShowsPromisesOnly(t *testing.T) {
+	row := example("a")
+	row.Results = append(row.Results, stats.Result{Work: "extra", Metric: "m", Ours: stats.Series{1}})
+	want := "| work | measured | promised | |\n| --- | --- | --- | --- |\n" +
+		"| RESP GET: throughput | 1.25 × Redis | ≥ 1.3 × | **missed** |\n" +
+		"| growth: slowest | 2.00 ms | ≤ 5 ms | met |\n"
+	if got := Summary([]Row{row}); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
