@@ -25,7 +25,7 @@ type Env struct {
 	// Whether the streams are terminals.
 	InTerminal, OutTerminal, ErrTerminal bool
 	Getenv                               func(string) string
-	// Width returns the columns of the terminal behind Err.
+	// Width returns the columns of the terminal.
 	Width func() int
 	Now   func() time.Time
 	// Seed returns a random number for what is not given a seed.
@@ -48,6 +48,9 @@ type session struct {
 	shell  bool
 	conn   connection
 	client *client.Client
+
+	base    context.Context    // does not end with Ctrl-C
+	release context.CancelFunc // gives Ctrl-C back its usual meaning
 }
 
 // connection says how to reach the server.
@@ -77,8 +80,9 @@ type app struct {
 func Run(ctx context.Context, env *Env) int {
 	s := &session{env: env}
 	defer s.close()
-	ctx, stop := env.Interruptible(ctx)
-	defer stop()
+	s.base = ctx
+	ctx, s.release = env.Interruptible(ctx)
+	defer s.release()
 	return s.run(ctx, env.Args)
 }
 
@@ -98,8 +102,9 @@ func (s *session) run(ctx context.Context, args []string) int {
 	if errors.As(err, &usage) && usage.command == "" && cmd != nil {
 		usage.command = strings.TrimSpace(strings.TrimPrefix(cmd.CommandPath(), "vega-client"))
 	}
-	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) && statusCode(err) != exitUnknown {
-		err = context.Canceled
+	var silent *silentError
+	if ctx.Err() != nil && statusCode(err) != exitUnknown && !errors.As(err, &silent) {
+		err = context.Canceled // whatever else went wrong is a consequence
 	}
 	return a.report(err)
 }
@@ -242,6 +247,26 @@ func between(least int, names ...string) cobra.PositionalArgs {
 			return usagef("%s is missing", names[len(args)])
 		case len(args) > len(names):
 			return usagef("%q is one argument too many; quote what contains spaces", args[len(names)])
+		}
+		return nil
+	}
+}
+
+// exclusive refuses more than one of the named flags.
+func exclusive(cmd *cobra.Command, names ...string) {
+	earlier := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		var set []string
+		for _, name := range names {
+			if cmd.Flags().Changed(name) {
+				set = append(set, "--"+name)
+			}
+		}
+		if len(set) > 1 {
+			return usagef("%s exclude each other", strings.Join(set, " and "))
+		}
+		if earlier != nil {
+			return earlier(cmd, args)
 		}
 		return nil
 	}

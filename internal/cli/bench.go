@@ -101,8 +101,8 @@ func (b *benchFlags) bind(cmd *cobra.Command) {
 	f.BoolVar(&c.Verify, "verify", false, "check what is read, and everything at the end (exit code 9)")
 	f.Uint64Var(&b.seed, "seed", 0, "repeat the requests of an earlier run (default: random, printed)")
 	f.StringVar(&b.plot, "plot", "", "draw latencies to `FILE`.svg or .png")
-	cmd.MarkFlagsMutuallyExclusive("batch", "pipeline")
-	cmd.MarkFlagsMutuallyExclusive("load", "no-load")
+	exclusive(cmd, "batch", "pipeline")
+	exclusive(cmd, "load", "no-load")
 }
 
 // complete turns the flags into b.config.
@@ -188,7 +188,7 @@ func (a *app) bench(ctx context.Context, b *benchFlags) error {
 	case report.Violations.Count > 0:
 		return &checkError{fmt.Sprintf("the verification failed for %s reads", thousands(report.Violations.Count))}
 	case report.Interrupted:
-		return context.Canceled
+		return &silentError{exitInterrupted} // the report says so
 	}
 	return nil
 }

@@ -160,7 +160,7 @@ func (p *putFlags) bind(cmd *cobra.Command) {
 	f.Var(&p.at, "expire-at", "let the entry expire at `TIME`: 2030-01-31T12:00:00Z or unix seconds")
 	f.BoolVar(&p.keepTTL, "keep-ttl", false, "leave the expiry of an existing entry as it is")
 	f.StringVar(&p.file, "file", "", "take the value from `FILE`; - is standard input")
-	cmd.MarkFlagsMutuallyExclusive("ttl", "expire-at", "keep-ttl")
+	exclusive(cmd, "ttl", "expire-at", "keep-ttl")
 }
 
 func (a *app) putCommand() *cobra.Command {
@@ -196,7 +196,7 @@ the server promises (by default: on its disk). It prints the entry's new version
 	cmd.Flags().BoolVar(&p.ifAbsent, "if-absent", false, "only if there is no entry yet (exit code 4 otherwise)")
 	cmd.Flags().BoolVar(&p.ifPresent, "if-present", false, "only if there is an entry (exit code 3 otherwise)")
 	cmd.Flags().Uint64Var(&p.ifVersion, "if-version", 0, "only if the entry has version `N`; 0: if there is none (exit code 4 otherwise)")
-	cmd.MarkFlagsMutuallyExclusive("if-absent", "if-present", "if-version")
+	exclusive(cmd, "if-absent", "if-present", "if-version")
 	return cmd
 }
 
@@ -219,7 +219,7 @@ func (a *app) value(args []string, i int, file string) ([]byte, error) {
 	case file != "" && file != "-":
 		return os.ReadFile(file)
 	case a.session.shell:
-		return nil, usagef("in the shell a value cannot come from standard input: use --file; for a value of - use put KEY \"-\" outside the shell with --file")
+		return nil, usagef("in the shell a value cannot come from standard input: use --file FILE")
 	}
 	value, err := io.ReadAll(a.env.In)
 	if err != nil {
@@ -244,6 +244,8 @@ func conditionError(err error, key string) error {
 		return &keyError{err: err, text: fmt.Sprintf("%s: the entry has version %d by now", name, failed.Version)}
 	case errors.Is(err, client.ErrConditionFailed):
 		return &keyError{err: err, text: name + ": the condition does not hold"}
+	case errors.Is(err, client.ErrNotInteger), errors.Is(err, client.ErrOverflow):
+		return &keyError{err: err, text: name + ": " + plainMessage(err)}
 	}
 	return err
 }
@@ -364,7 +366,7 @@ and print the sum. A missing entry counts as 0.`,
 			}
 			sum, err := db.Increment(cmd.Context(), args[0], delta, options...)
 			if err != nil {
-				return err
+				return conditionError(err, args[0])
 			}
 			if a.json {
 				fields := keyFields(args[0])

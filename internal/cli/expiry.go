@@ -71,7 +71,7 @@ func (a *app) expireCommand() *cobra.Command {
 	f.BoolVar(&ifAny, "if-any", false, "only if the entry has an expiry (exit code 4 otherwise)")
 	f.BoolVar(&ifLater, "if-later", false, "only to postpone (exit code 4 otherwise)")
 	f.BoolVar(&ifEarlier, "if-earlier", false, "only to bring forward (exit code 4 otherwise)")
-	cmd.MarkFlagsMutuallyExclusive("if-none", "if-any", "if-later", "if-earlier")
+	exclusive(cmd, "if-none", "if-any", "if-later", "if-earlier")
 	return cmd
 }
 

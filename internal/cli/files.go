@@ -315,37 +315,60 @@ func (a *app) badLines(line *statusLine, name string) func(error) {
 // storeBatch puts a batch in one frame.
 func storeBatch(db *client.Client, ifAbsent bool) loader.Store {
 	return func(ctx context.Context, records []loader.Record, fail func(int, error)) error {
-		var b client.Batch
-		for i := range records {
-			r := &records[i]
-			var o []client.Option
-			switch {
-			case r.ExpireAt > 0:
-				o = append(o, client.WithExpireAt(time.UnixMilli(r.ExpireAt)))
-			case r.TTL > 0:
-				o = append(o, client.WithTTL(time.Duration(min(r.TTL, math.MaxInt64/int64(time.Millisecond)))*time.Millisecond))
-			}
-			if ifAbsent {
-				o = append(o, client.IfAbsent())
-			}
-			b.Put(string(r.Key), r.Value, o...)
-		}
-		results, err := db.Batch(ctx, &b)
-		if err != nil {
+		return storeSome(ctx, db, ifAbsent, records, fail)
+	}
+}
+
+// storeSome stores records. When the server refuses them together because of
+// some of them, it halves them until it knows which.
+func storeSome(ctx context.Context, db *client.Client, ifAbsent bool, records []loader.Record, fail func(int, error)) error {
+	var b client.Batch
+	for i := range records {
+		b.Put(string(records[i].Key), records[i].Value, putOptions(&records[i], ifAbsent)...)
+	}
+	results, err := db.Batch(ctx, &b)
+	switch {
+	case err != nil && !concernsRecords(err):
+		return err
+	case err != nil && len(records) == 1:
+		fail(0, err)
+		return nil
+	case err != nil:
+		half := len(records) / 2
+		if err := storeSome(ctx, db, ifAbsent, records[:half], fail); err != nil {
 			return err
 		}
-		for i := range results {
-			err := results[i].Err()
-			switch {
-			case err == nil, ifAbsent && errors.Is(err, client.ErrAlreadyExists):
-			case statusCode(err) == exitBusy, statusCode(err) == exitUnknown:
-				return err // the whole batch again
-			default:
-				fail(i, err)
-			}
-		}
-		return nil
+		return storeSome(ctx, db, ifAbsent, records[half:], func(i int, err error) { fail(half+i, err) })
 	}
+	for i := range results {
+		err := results[i].Err()
+		switch {
+		case err == nil, ifAbsent && errors.Is(err, client.ErrAlreadyExists):
+		case statusCode(err) == exitBusy, statusCode(err) == exitUnknown:
+			return err // the whole batch again
+		default:
+			fail(i, err)
+		}
+	}
+	return nil
+}
+
+func putOptions(r *loader.Record, ifAbsent bool) (o []client.Option) {
+	switch {
+	case r.ExpireAt > 0:
+		o = append(o, client.WithExpireAt(time.UnixMilli(r.ExpireAt)))
+	case r.TTL > 0:
+		o = append(o, client.WithTTL(time.Duration(min(r.TTL, math.MaxInt64/int64(time.Millisecond)))*time.Millisecond))
+	}
+	if ifAbsent {
+		o = append(o, client.IfAbsent())
+	}
+	return o
+}
+
+// concernsRecords tells that a batch was refused for what is in it.
+func concernsRecords(err error) bool {
+	return errors.Is(err, client.ErrTooLarge) || errors.Is(err, client.ErrInvalidArgument) || errors.Is(err, client.ErrPermission)
 }
 
 // retryLoad repeats what may be repeated for half a minute: long enough for a

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -30,9 +31,6 @@ the line; with --json each is an object as in a dump.`,
   vega-client --json scan --prefix user: | jq -r .key`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if keysOnly && valuesOnly {
-				return usagef("--keys-only and --values-only exclude each other")
-			}
 			if limit < 0 || pageSize < 1 {
 				return usagef("--limit and --page-size must be above zero")
 			}
@@ -72,26 +70,25 @@ the line; with --json each is an object as in a dump.`,
 	f.BoolVar(&keysOnly, "keys-only", false, "only the keys; values are not fetched")
 	f.BoolVar(&valuesOnly, "values-only", false, "only the values")
 	f.IntVar(&pageSize, "page-size", 1000, "fetch `N` entries at a time")
+	exclusive(cmd, "keys-only", "values-only")
 	return cmd
 }
 
 // entryWriter prints entries as they come.
 type entryWriter struct {
-	out              *bufio.Writer
-	json             loader.Writer // nil: not asked for
-	keys, values     bool
-	terminal         bool
-	style            style
-	escaped          []byte
-	keysAlone        bool
-	flushEveryRecord bool
+	out          *bufio.Writer
+	json         loader.Writer // nil: not asked for
+	keys, values bool
+	terminal     bool // entries are shown at once and fit a line
+	width        func() int
+	style        style
+	escaped      []byte
 }
 
 func newEntryWriter(a *app, keysOnly, valuesOnly bool) *entryWriter {
 	w := &entryWriter{
 		out: bufio.NewWriterSize(a.env.Out, 64<<10), keys: !valuesOnly, values: !keysOnly,
-		terminal: a.env.OutTerminal, style: a.outStyle(), keysAlone: keysOnly,
-		flushEveryRecord: a.env.OutTerminal,
+		terminal: a.env.OutTerminal, width: a.env.Width, style: a.outStyle(),
 	}
 	if a.json {
 		w.json, _ = loader.NewWriter(w.out, loader.JSONL) // that format can be written
@@ -103,7 +100,7 @@ func (w *entryWriter) write(e *client.Entry) error {
 	if err := w.writeOne(e); err != nil {
 		return err
 	}
-	if w.flushEveryRecord {
+	if w.terminal {
 		return w.out.Flush()
 	}
 	return nil
@@ -111,7 +108,7 @@ func (w *entryWriter) write(e *client.Entry) error {
 
 func (w *entryWriter) writeOne(e *client.Entry) error {
 	switch {
-	case w.json != nil && w.keysAlone:
+	case w.json != nil && !w.values:
 		writeJSON(w.out, keyFields(e.Key))
 		return nil
 	case w.json != nil:
@@ -122,7 +119,11 @@ func (w *entryWriter) writeOne(e *client.Entry) error {
 			parts = append(parts, w.style.cyan(oneLine([]byte(e.Key))))
 		}
 		if w.values {
-			parts = append(parts, shorten(oneLine(e.Value)))
+			used := 0
+			if w.keys {
+				used = utf8.RuneCountInString(oneLine([]byte(e.Key))) + 2
+			}
+			parts = append(parts, shorten(oneLine(e.Value), max(w.width()-used, 20)))
 		}
 		_, err := fmt.Fprintln(w.out, strings.Join(parts, "  "))
 		return err
@@ -144,14 +145,13 @@ func (w *entryWriter) writeOne(e *client.Entry) error {
 
 func (w *entryWriter) flush() error { return w.out.Flush() }
 
-// shorten keeps a list on a terminal a list.
-func shorten(s string) string {
-	const most = 200
+// shorten cuts s to most characters, so that an entry is a line on a terminal.
+func shorten(s string, most int) string {
 	runes := []rune(s)
 	if len(runes) <= most {
 		return s
 	}
-	return string(runes[:most]) + "…"
+	return string(runes[:most-1]) + "…"
 }
 
 func (a *app) countCommand() *cobra.Command {

@@ -115,6 +115,9 @@ func (s *session) prompt(ctx context.Context, a *app, base lineDefaults) error {
 	if err := s.greet(ctx, a); err != nil {
 		return err
 	}
+	// From here on Ctrl-C ends lines, not the shell.
+	s.release()
+	ctx = s.base
 	editor := s.env.NewLineEditor(s.complete)
 	defer editor.Close()
 	history := historyFile(s.env.Getenv)

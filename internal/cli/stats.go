@@ -76,6 +76,7 @@ func orderedValue(dec *json.Decoder) (any, error) {
 
 // writeSection writes the plain figures first, then the sections within.
 func writeSection(out *strings.Builder, title string, fields []field, s style) {
+	fields = summarizeHistogram(fields)
 	width := 0
 	for _, f := range fields {
 		if isScalar(f.value) {
@@ -194,8 +195,11 @@ func scalar(name string, v any) string {
 		}
 		return strings.Join(parts, ", ")
 	case string:
-		if v == "" {
+		switch v {
+		case "":
 			return "–"
+		case "0001-01-01T00:00:00Z": // Go's zero time
+			return "never"
 		}
 		return v
 	}
@@ -224,4 +228,63 @@ func number(name string, n json.Number) string {
 		return thousands(i)
 	}
 	return n.String()
+}
+
+// summarizeHistogram puts count, mean and percentiles in the place of a
+// histogram: the fields bounds_seconds, counts (one more, above the last bound)
+// and sum_seconds. Fields that are none come back as they are.
+func summarizeHistogram(fields []field) []field {
+	var bounds, counts []float64
+	var sum float64
+	var rest []field
+	for _, f := range fields {
+		switch f.name {
+		case "bounds_seconds":
+			bounds = floats(f.value)
+		case "counts":
+			counts = floats(f.value)
+		case "sum_seconds":
+			sum = floats([]any{f.value})[0]
+		default:
+			rest = append(rest, f)
+		}
+	}
+	if len(bounds) == 0 || len(counts) != len(bounds)+1 {
+		return fields
+	}
+	total := 0.0
+	for _, c := range counts {
+		total += c
+	}
+	out := append(rest, field{"count", json.Number(strconv.FormatInt(int64(total), 10))})
+	if total == 0 {
+		return out
+	}
+	out = append(out, field{"mean", span(time.Duration(sum / total * float64(time.Second)))})
+	for _, p := range []float64{50, 99, 99.9} {
+		out = append(out, field{fmt.Sprintf("p%g", p), within(bounds, counts, total*p/100)})
+	}
+	return out
+}
+
+// within names the bucket that the rank falls into.
+func within(bounds, counts []float64, rank float64) string {
+	for i, b := range bounds {
+		if rank -= counts[i]; rank <= 0 {
+			return "≤ " + span(time.Duration(b*float64(time.Second)))
+		}
+	}
+	return "> " + span(time.Duration(bounds[len(bounds)-1]*float64(time.Second)))
+}
+
+// floats gives the numbers of a list, 0 for what is none.
+func floats(v any) []float64 {
+	list, _ := v.([]any)
+	out := make([]float64, len(list))
+	for i, item := range list {
+		if n, ok := item.(json.Number); ok {
+			out[i], _ = n.Float64() // 0 for what is out of range
+		}
+	}
+	return out
 }
