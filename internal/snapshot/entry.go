@@ -15,8 +15,6 @@ const (
 
 	// minEntryBytes is the shortest encoding: flags and three varints.
 	minEntryBytes = 4
-	// entryPrefixMax is the longest encoding of what precedes the key.
-	entryPrefixMax = 1 + 3*binary.MaxVarintLen64 + 8 + 1
 )
 
 // uvarintLen is how many bytes v takes as a varint.
