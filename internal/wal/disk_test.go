@@ -295,28 +295,39 @@ func TestTheBackgroundSyncDoesNotHoldUpAppendsOrFlushes(t *testing.T) {
 // must not take it back.
 func TestWhatARestartHasShownIsDurable(t *testing.T) {
 	m := vfs.NewMem()
-	killed, _ := mustOpen(t, small(m, Never))
+	var stalling atomic.Bool
+	release := make(chan struct{})
+	killed, _ := mustOpen(t, small(vfs.Inject(m, func(op vfs.Op) error {
+		if op.Kind == vfs.OpSync && stalling.Load() && !strings.HasSuffix(op.Name, tmpSuffix) {
+			<-release
+			return errors.New("killed")
+		}
+		return nil
+	}), Never))
+	stalling.Store(true) // full segments are not synced either
 	var want []Record
-	for i := range 60 {
+	for i := range 40 {
 		r := rec(1, uint64(i+1), 700)
 		want = append(want, *r)
-		if err := killed.Flush(mustAppend(t, killed, r)); err != nil {
+		var pos uint64
+		retry(t, func() (err error) { pos, err = killed.Append(r); return err })
+		if err := killed.Flush(pos); err != nil {
 			t.Fatal(err)
 		}
 	}
+	if extents(t, m)[39].file == segmentName(testDir, 1) {
+		t.Fatal("no segment is full")
+	}
 	l, got := mustOpen(t, small(m, Never)) // the first one writes nothing any more
 	wantRecords(t, got, want)
-	_, err := openDamaged(t, m.CrashClone(nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	after := m.CrashClone(nil)
-	got, err = openDamaged(t, after)
+	got, err := openDamaged(t, m.CrashClone(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantRecords(t, got, want)
 	mustClose(t, l)
+	killed.o.OnFatal = func(error) {}
+	close(release)
 	killed.closeWithoutWriting()
 }
 
@@ -341,20 +352,23 @@ func TestWhatWasCutDoesNotComeBackLater(t *testing.T) {
 	patch(t, m, all[1].file, all[1].start, make([]byte, all[1].end-all[1].start)) // this write never got there
 	l.closeWithoutWriting()
 
-	want := []Record{*rec(1, 1, 100)}
-	o := small(m, Never)
 	rep, err := Check(m, testDir)
 	if err != nil || rep.Damage != nil || rep.UnsyncedBatches != 2 {
 		t.Fatalf("%+v, %v", rep, err)
 	}
-	for index := uint64(2); index < 6; index++ {
-		l, got := mustOpen(t, o)
-		wantRecords(t, got, want)
-		r := rec(5, index, 100) // as long as what was there
-		if err := l.Flush(mustAppend(t, l, r)); err != nil {
-			t.Fatal(err)
-		}
-		want = append(want, *r)
-		l.closeWithoutWriting()
+	// The new batch ends where the old fourth one begins, and has the number before it: a mark of batch 2 is
+	// written when the log opens, then comes batch 3.
+	r := rec(5, 2, int(all[3].start-all[1].start-2*commitBytes-recordHeaderBytes))
+	l, got := mustOpen(t, small(m, Never))
+	wantRecords(t, got, []Record{*rec(1, 1, 100)})
+	if err := l.Flush(mustAppend(t, l, r)); err != nil {
+		t.Fatal(err)
 	}
+	if e := extents(t, m); e[2].end != all[3].start {
+		t.Fatalf("the new batch ends at %d, want %d", e[2].end, all[3].start)
+	}
+	l.closeWithoutWriting()
+	l, got = mustOpen(t, small(m, Never))
+	wantRecords(t, got, []Record{*rec(1, 1, 100), *r})
+	mustClose(t, l)
 }

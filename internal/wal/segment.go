@@ -112,7 +112,7 @@ type groupIndexes struct {
 	sparse map[uint32]uint64
 }
 
-const denseGroups = 1 << 14
+const denseGroups = 1 << 10
 
 // raise makes the group's index at least index.
 func (g *groupIndexes) raise(group uint32, index uint64) {
