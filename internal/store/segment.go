@@ -124,7 +124,15 @@ func (g *segmentHeader) expire(from, to int64) {
 
 // eachRef calls fn for all entries of a segment.
 func (s *shard) eachRef(g segment, fn func(ref uint32) bool) bool {
-	for i := range s.homes + s.stash {
+	n := s.homes + s.stash
+	for i := range n {
+		if ahead := i + fetchAhead; ahead < n {
+			for _, ref := range g.bucket(ahead).refs {
+				if ref != 0 {
+					prefetch(s.addr(ref))
+				}
+			}
+		}
 		for _, ref := range g.bucket(i).refs {
 			if ref != 0 && !fn(ref) {
 				return false
@@ -133,6 +141,9 @@ func (s *shard) eachRef(g segment, fn func(ref uint32) bool) bool {
 	}
 	return true
 }
+
+// fetchAhead is how many buckets ahead of their turn entries are fetched into the cache.
+const fetchAhead = 2
 
 // split replaces a segment by two halves. Nothing is saved for images: each home of a half lies within one home of the
 // whole, and takes over its image number.
