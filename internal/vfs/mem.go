@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"sort"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,29 +23,9 @@ type Mem struct {
 	used  int64           // bytes that all files together hold
 }
 
-// memDir is a directory. A child is a *memDir or a *memNode.
-type memDir struct {
-	entries map[string]any // what programs see
-	durable map[string]any // what a power cut keeps
-}
-
-// dirChange is one change of directory entries, which happens as a whole or not at all.
-type dirChange struct{ links []link }
-
-// link says that a name in a directory now means child, or nothing if child is nil.
-type link struct {
-	dir   *memDir
-	name  string
-	child any
-}
-
 // NewMem returns an empty file system whose root directory exists.
 func NewMem() *Mem {
 	return &Mem{root: newMemDir(), locks: map[string]bool{}, limit: math.MaxInt64}
-}
-
-func newMemDir() *memDir {
-	return &memDir{entries: map[string]any{}, durable: map[string]any{}}
 }
 
 // SetLimit bounds the bytes that all files together may hold: growth beyond it returns ENOSPC, as a full
@@ -107,25 +86,6 @@ func (m *Mem) parent(name string) (*memDir, string, error) {
 		return nil, "", syscall.ENOTDIR
 	}
 	return d, parts[len(parts)-1], nil
-}
-
-// change applies a directory change to what programs see and remembers that it is not synced. Requires mu.
-func (m *Mem) change(links ...link) {
-	for _, l := range links {
-		if old, ok := l.dir.entries[l.name].(*memNode); ok && old != l.child {
-			old.links--
-			m.release(old)
-		}
-		if l.child == nil {
-			delete(l.dir.entries, l.name)
-			continue
-		}
-		l.dir.entries[l.name] = l.child
-		if n, ok := l.child.(*memNode); ok {
-			n.links++
-		}
-	}
-	m.ops = append(m.ops, &dirChange{links: links})
 }
 
 // release gives back the space of a file that has neither name nor opener. Requires mu.
@@ -285,46 +245,6 @@ func (m *Mem) Stat(name string) (Info, error) {
 	return Info{IsDir: true}, nil
 }
 
-// SyncDir implements [FS].
-func (m *Mem) SyncDir(dir string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	d, err := m.dir(dir)
-	if err != nil {
-		return pathError("syncdir", dir, err)
-	}
-	kept := m.ops[:0]
-	for _, op := range m.ops {
-		if op.concerns(d) {
-			op.makeDurable(func(d *memDir) map[string]any { return d.durable })
-		} else {
-			kept = append(kept, op)
-		}
-	}
-	m.ops = kept
-	return nil
-}
-
-func (c *dirChange) concerns(d *memDir) bool {
-	for _, l := range c.links {
-		if l.dir == d {
-			return true
-		}
-	}
-	return false
-}
-
-// makeDurable applies the change to the durable entries of its directories, as entries finds them.
-func (c *dirChange) makeDurable(entries func(*memDir) map[string]any) {
-	for _, l := range c.links {
-		if l.child == nil {
-			delete(entries(l.dir), l.name)
-		} else {
-			entries(l.dir)[l.name] = l.child
-		}
-	}
-}
-
 // Lock implements [FS]. Locks are not part of what a crash clone keeps: the processes that held them are gone.
 func (m *Mem) Lock(name string) (io.Closer, error) {
 	key := strings.Join(split(name), "/")
@@ -368,13 +288,4 @@ func (m *Mem) Free(string) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return uint64(max(0, m.limit-m.used)), nil
-}
-
-func sortedKeys(entries map[string]any) []string {
-	names := make([]string, 0, len(entries))
-	for name := range entries {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
 }
