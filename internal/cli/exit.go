@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/prakashpandey/vegadb/client"
 	"github.com/prakashpandey/vegadb/internal/loader"
@@ -224,8 +225,11 @@ func hint(err error, code int) string {
 // report shows an error on standard error and returns the exit code.
 func (a *app) report(err error) int {
 	var silent *silentError
-	if errors.As(err, &silent) {
+	switch {
+	case errors.As(err, &silent):
 		return silent.code
+	case errors.Is(err, syscall.EPIPE):
+		return exitOK // whoever reads the output has had enough: scan | head
 	}
 	e := explain(err, a.session.conn.address)
 	if a.json {

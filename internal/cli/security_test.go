@@ -27,27 +27,27 @@ func TestPasswordsComeFromEnvironmentFileOrPrompt(t *testing.T) {
 	}
 	users := filepath.Join(dir, "users.toml")
 	write(t, users, fmt.Sprintf("[users.reader]\nrole = \"read\"\npassword = %q\n", hash), 0o600)
-	w := serve(t, func(c *vegadb.Config) { c.UsersFile = users })
+	w := serve(t, func(c *vegadb.Config) { c.UsersFile, c.HandshakeTimeout = users, time.Minute })
 
-	w.run(t, "get", "k").want(t, exitDenied, "", "~VEGA_PASSWORD")
+	w.run(t, "--timeout", "1m", "get", "k").want(t, exitDenied, "", "~VEGA_PASSWORD")
 	w.env["VEGA_PASSWORD"] = "wrong"
-	w.run(t, "--user", "reader", "get", "k").want(t, exitDenied, "", "~UNAUTHENTICATED")
+	w.run(t, "--timeout", "1m", "--user", "reader", "get", "k").want(t, exitDenied, "", "~UNAUTHENTICATED")
 	w.env["VEGA_PASSWORD"] = "right"
-	w.run(t, "--user", "reader", "get", "k").want(t, exitNotFound, "", "~not found")
-	w.run(t, "--user", "reader", "put", "k", "v").want(t, exitDenied, "", "~PERMISSION")
-	w.run(t, "--user", "reader", "bench", "--protocol", "resp", "--no-load", "--records", "10", "--count", "10", "-c", "1", "-w", "c").want(t, exitOK, "~run ", "~")
+	w.run(t, "--timeout", "1m", "--user", "reader", "get", "k").want(t, exitNotFound, "", "~not found")
+	w.run(t, "--timeout", "1m", "--user", "reader", "put", "k", "v").want(t, exitDenied, "", "~PERMISSION")
+	w.run(t, "--timeout", "1m", "--user", "reader", "bench", "--protocol", "resp", "--no-load", "--records", "10", "--count", "10", "-c", "1", "-w", "c").want(t, exitOK, "~run ", "~")
 
 	delete(w.env, "VEGA_PASSWORD")
 	secret := filepath.Join(dir, "password")
 	write(t, secret, "right\n", 0o600)
-	w.run(t, "--user", "reader", "--password-file", secret, "get", "k").want(t, exitNotFound, "", "vega-client: k: not found\n")
+	w.run(t, "--timeout", "1m", "--user", "reader", "--password-file", secret, "get", "k").want(t, exitNotFound, "", "vega-client: k: not found\n")
 	if err := os.Chmod(secret, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	w.run(t, "--user", "reader", "--password-file", secret, "get", "k").want(t, exitNotFound, "", "~warning: others may read")
+	w.run(t, "--timeout", "1m", "--user", "reader", "--password-file", secret, "get", "k").want(t, exitNotFound, "", "~warning: others may read")
 
 	w.terminal, w.password = true, "right"
-	w.run(t, "--user", "reader", "get", "k").want(t, exitNotFound, "", "~not found")
+	w.run(t, "--timeout", "1m", "--user", "reader", "get", "k").want(t, exitNotFound, "", "~not found")
 }
 
 func TestTLSIsVerified(t *testing.T) {

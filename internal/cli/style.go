@@ -50,7 +50,7 @@ func plain(b []byte) bool {
 
 // oneLine is readable for lists: line breaks and tabs are quoted as well.
 func oneLine(b []byte) string {
-	if plain(b) && strings.IndexAny(string(b), "\n\t") < 0 {
+	if plain(b) && !strings.ContainsAny(string(b), "\n\t") {
 		return string(b)
 	}
 	return quote(b)
