@@ -309,3 +309,24 @@ func BenchmarkResolveAndEncodeSET(b *testing.B) {
 		entry, _ = spec.Encode(Begin(entry[:0]), args, 1)
 	}
 }
+
+func TestEntryBornExpiredTakesNoRoom(t *testing.T) {
+	x := newExecutor(t, 2)
+	key := []byte("k")
+	for name, op := range map[string][]byte{
+		"put":       AppendPut(nil, key, []byte("v"), PutOp{ExpireAt: 50}),
+		"increment": AppendIncr(nil, key, 1, IncrOp{ExpireAt: 50}),
+	} {
+		if r := mustApply(t, x.table, 1, 50, op)[0]; r.status != wire.OK {
+			t.Errorf("%s: %v", name, r.status)
+		}
+		if n := x.table.Len(); n != 0 {
+			t.Errorf("%s: %d entries are held", name, n)
+		}
+	}
+	mustApply(t, x.table, 1, 0, AppendPut(nil, key, []byte("v"), PutOp{}))
+	mustApply(t, x.table, 2, 50, AppendPut(nil, key, []byte("v"), PutOp{ExpireAt: 50}))
+	if n := x.table.Len(); n != 0 {
+		t.Errorf("%d entries are left of the one that was replaced", n)
+	}
+}

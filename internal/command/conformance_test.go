@@ -17,8 +17,9 @@ import (
 )
 
 // With -redis the cases of testdata/conformance are put to a real Redis instead,
-// which uses its databases 0 and 1 and flushes both; add -rewrite to write down
-// what it says. That is where the expectations come from.
+// in its databases 0 and 1, which are flushed; add -rewrite to write down what it
+// says. That is where the expectations come from. Two addresses, separated by a
+// comma, do for servers with one database.
 var redisAddr = flag.String("redis", "", "address of a Redis to check the conformance cases against")
 
 // conn executes one command line and returns the reply's bytes.
@@ -81,14 +82,20 @@ type redisConn struct {
 }
 
 func dialRedis(t testing.TB, proto int) *redisConn {
-	c, err := net.Dial("tcp", *redisAddr)
+	addr, other, two := strings.Cut(*redisAddr, ",")
+	if two && proto == 3 {
+		addr = other
+	}
+	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
 	rc := &redisConn{t: t, c: c, r: bufio.NewReader(c)}
 	rc.line(fmt.Sprintf("HELLO %d", proto))
-	rc.line(fmt.Sprintf("SELECT %d", proto-2))
+	if !two {
+		rc.line(fmt.Sprintf("SELECT %d", proto-2))
+	}
 	rc.line("FLUSHDB")
 	return rc
 }

@@ -26,7 +26,7 @@ func encodeSet(dst []byte, args [][]byte, now int64) ([]byte, error) {
 
 func modeSet(args [][]byte) uint8 {
 	for _, option := range args[3:] {
-		if equalFold(option, "get") {
+		if resp.EqualFold(option, "get") {
 			return modeReturnOld
 		}
 	}

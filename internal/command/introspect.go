@@ -97,17 +97,17 @@ func writeKeysOf(w *resp.Writer, request [][]byte) {
 func writeList(w *resp.Writer, filter [][]byte) {
 	keep := func(*Spec) bool { return true }
 	if len(filter) > 0 {
-		if len(filter) != 3 || !equalFold(filter[0], "filterby") {
+		if len(filter) != 3 || !resp.EqualFold(filter[0], "filterby") {
 			w.Error(errSyntax)
 			return
 		}
 		what := filter[2]
 		switch {
-		case equalFold(filter[1], "module"):
+		case resp.EqualFold(filter[1], "module"):
 			keep = func(*Spec) bool { return false }
-		case equalFold(filter[1], "aclcat"):
+		case resp.EqualFold(filter[1], "aclcat"):
 			keep = func(s *Spec) bool { return s.InCategory(lower(what)) }
-		case equalFold(filter[1], "pattern"):
+		case resp.EqualFold(filter[1], "pattern"):
 			pattern := []byte(lower(what))
 			keep = func(s *Spec) bool { return Match(pattern, []byte(s.FullName())) }
 		default:

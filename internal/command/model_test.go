@@ -21,7 +21,7 @@ type modelEntry struct {
 	expireAt int64
 }
 
-// outcome is a Result that can be compared and kept.
+// outcomeOf an op is its Result in a form that can be compared and kept.
 type outcomeOf struct {
 	status   wire.Status
 	kind     ResultKind

@@ -72,15 +72,15 @@ func parseStringOptions(args [][]byte, allowed int) (o stringOptions, err error)
 	for i := 0; i < len(args); i++ {
 		word := args[i]
 		switch {
-		case allowed == allowedSet && equalFold(word, "nx") && o.flags&IfPresent == 0:
+		case allowed == allowedSet && resp.EqualFold(word, "nx") && o.flags&IfPresent == 0:
 			o.flags |= IfAbsent
-		case allowed == allowedSet && equalFold(word, "xx") && o.flags&IfAbsent == 0:
+		case allowed == allowedSet && resp.EqualFold(word, "xx") && o.flags&IfAbsent == 0:
 			o.flags |= IfPresent
-		case allowed == allowedSet && equalFold(word, "get"):
+		case allowed == allowedSet && resp.EqualFold(word, "get"):
 			o.flags |= ReturnOld
-		case allowed == allowedSet && equalFold(word, "keepttl") && o.unit == noExpiry:
+		case allowed == allowedSet && resp.EqualFold(word, "keepttl") && o.unit == noExpiry:
 			o.flags |= KeepTTL
-		case allowed == allowedGetEX && equalFold(word, "persist") && o.unit == noExpiry:
+		case allowed == allowedGetEX && resp.EqualFold(word, "persist") && o.unit == noExpiry:
 			o.persist = true
 		default:
 			unit := expiryWord(word)
@@ -97,13 +97,13 @@ func parseStringOptions(args [][]byte, allowed int) (o stringOptions, err error)
 
 func expiryWord(word []byte) expiryUnit {
 	switch {
-	case equalFold(word, "ex"):
+	case resp.EqualFold(word, "ex"):
 		return inSeconds
-	case equalFold(word, "px"):
+	case resp.EqualFold(word, "px"):
 		return inMillis
-	case equalFold(word, "exat"):
+	case resp.EqualFold(word, "exat"):
 		return atSeconds
-	case equalFold(word, "pxat"):
+	case resp.EqualFold(word, "pxat"):
 		return atMillis
 	}
 	return noExpiry
@@ -112,13 +112,13 @@ func expiryWord(word []byte) expiryUnit {
 func parseExpireConditions(args [][]byte) (flags OpFlags, err error) {
 	for _, word := range args {
 		switch {
-		case equalFold(word, "nx"):
+		case resp.EqualFold(word, "nx"):
 			flags |= ExpireNX
-		case equalFold(word, "xx"):
+		case resp.EqualFold(word, "xx"):
 			flags |= ExpireXX
-		case equalFold(word, "gt"):
+		case resp.EqualFold(word, "gt"):
 			flags |= ExpireGT
-		case equalFold(word, "lt"):
+		case resp.EqualFold(word, "lt"):
 			flags |= ExpireLT
 		default:
 			return 0, resp.Errorf("ERR", "Unsupported option %s", cString(word, quoteLimit))

@@ -113,7 +113,7 @@ func (s *Spec) ArityOK(n int) bool {
 // Sub finds a subcommand by name in any case; nil when there is none.
 func (s *Spec) Sub(name []byte) *Spec {
 	for _, sub := range s.Subs {
-		if equalFold(name, sub.Name) {
+		if resp.EqualFold(name, sub.Name) {
 			return sub
 		}
 	}
@@ -138,21 +138,4 @@ func Resolve(args [][]byte) (*Spec, error) {
 		return nil, s.errArity()
 	}
 	return s, nil
-}
-
-// equalFold compares s with a word in lower case, ignoring ASCII case.
-func equalFold[T []byte | string](s T, lower string) bool {
-	if len(s) != len(lower) {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if c-'A' < 26 {
-			c |= 0x20
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -41,7 +41,7 @@ func looksLikeHTTP(words [][]byte) bool {
 	if len(words) == 0 {
 		return false
 	}
-	if equalFold(words[0], "post") || equalFold(words[0], "host:") {
+	if EqualFold(words[0], "post") || EqualFold(words[0], "host:") {
 		return true
 	}
 	return len(words) == 3 && bytes.HasPrefix(words[2], []byte("HTTP/"))
@@ -138,8 +138,9 @@ func hexValue(c byte) byte {
 	return (c | 0x20) - 'a' + 10
 }
 
-// equalFold compares s with a word in lower case, ignoring ASCII case.
-func equalFold(s []byte, lower string) bool {
+// EqualFold compares s with a word in lower case, ignoring ASCII case. It is how
+// the words of a request are recognised.
+func EqualFold(s []byte, lower string) bool {
 	if len(s) != len(lower) {
 		return false
 	}
