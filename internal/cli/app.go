@@ -47,7 +47,9 @@ type session struct {
 	env    *Env
 	shell  bool
 	conn   connection
-	client *client.Client
+	client *client.Client // nil: not needed yet
+
+	clientTimeout time.Duration // what client was opened with
 
 	base    context.Context    // does not end with Ctrl-C
 	release context.CancelFunc // gives Ctrl-C back its usual meaning
@@ -55,16 +57,16 @@ type session struct {
 
 // connection says how to reach the server.
 type connection struct {
-	address       string
-	user          string
-	passwordFile  string
-	useTLS        bool
-	caFile        string
-	certFile      string
-	keyFile       string
-	serverName    string
-	connections   int // of the native client; 0: its default
-	clientTimeout time.Duration
+	address      string
+	user         string
+	passwordFile string
+	useTLS       bool
+	caFile       string
+	certFile     string
+	keyFile      string
+	serverName   string
+	connections  int           // of the native client; 0: its default
+	timeout      time.Duration // of the shell's lines, unless they say otherwise; 0: the default
 }
 
 // app is one command line being carried out.
@@ -138,7 +140,11 @@ func orElse(s, otherwise string) string {
 
 // bindOutput declares the flags that every command line has, in the shell too.
 func (a *app) bindOutput(flags *pflag.FlagSet) {
-	flags.DurationVar(&a.timeout, "timeout", 5*time.Second, "longest time to wait for each request")
+	usual := a.session.conn.timeout // in the shell: its own command line's
+	if usual == 0 {
+		usual = 5 * time.Second
+	}
+	flags.DurationVar(&a.timeout, "timeout", usual, "longest time to wait for each request")
 	flags.BoolVar(&a.json, "json", false, "print results and errors as JSON, one object per line")
 	flags.BoolVar(&a.noColor, "no-color", a.env.Getenv("NO_COLOR") != "", "no colours (env NO_COLOR)")
 }
@@ -146,9 +152,13 @@ func (a *app) bindOutput(flags *pflag.FlagSet) {
 // db returns the client, connecting at the first call.
 func (a *app) db(ctx context.Context) (*client.Client, error) {
 	s := a.session
+	if s.client != nil && s.clientTimeout != a.timeout {
+		s.close() // a line of the shell asks for another time limit
+	}
 	if s.client != nil {
 		return s.client, nil
 	}
+	s.clientTimeout = a.timeout
 	options, err := s.options(a.timeout)
 	if err != nil {
 		return nil, err

@@ -58,8 +58,6 @@ are carried out one after the other.`,
 		root.Use = "vega-client" // names stay as users know them
 		root.Long, root.Example = "Type a command, quit or Ctrl-D to leave; Tab completes, Ctrl-R searches the history.", ""
 		root.CompletionOptions.DisableDefaultCmd = true
-		// The values of these flags belong to the session, not to a line.
-		a.timeout = a.session.conn.clientTimeout
 	} else {
 		a.session.bindConnection(flags)
 	}

@@ -36,7 +36,7 @@ var errLineAborted = errors.New("line aborted")
 // otherwise the lines of standard input.
 func (s *session) interactive(ctx context.Context, a *app) error {
 	s.shell = true
-	s.conn.clientTimeout = a.timeout
+	s.conn.timeout = a.timeout
 	base := lineDefaults{json: a.json, noColor: a.noColor}
 	if !s.env.InTerminal {
 		return s.script(ctx, base)

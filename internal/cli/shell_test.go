@@ -55,6 +55,12 @@ func TestShellEndsAtCtrlDAndTellsWhenTheServerIsNotThere(t *testing.T) {
 		want(t, exitUnreachable, "", "~cannot reach 127.0.0.1:1")
 }
 
+func TestALineOfTheShellMayHaveATimeoutOfItsOwn(t *testing.T) {
+	w := serve(t)
+	w.stdin = "put k v\nget k --timeout 1ns\nget k\nget k --timeout 20s\n"
+	w.run(t).want(t, exitBusy, "1\nvv", "~in line 2: get")
+}
+
 func TestConnectionFlagsBelongToTheSession(t *testing.T) {
 	w := serve(t)
 	w.stdin = "get k --addr 127.0.0.1:1\n"

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -111,8 +112,9 @@ func TestRunDoesWhatWasAskedFor(t *testing.T) {
 			var ops int64
 			for _, k := range report.Run.Kinds {
 				ops += k.Ops
-				share := float64(k.Ops) / 4000
-				if want := report.Settings.Shares[k.Kind]; share < want-0.05 || share > want+0.05 {
+				share, want := float64(k.Ops)/4000, report.Settings.Shares[k.Kind]
+				// A batch's kind is drawn once; six standard deviations.
+				if math.Abs(share-want) > 6*math.Sqrt(want*(1-want)/(4000/float64(group.batch)))+1e-9 {
 					t.Errorf("%s %v: %s has a share of %.3f, want %.3f", mix, group, k.Kind, share, want)
 				}
 			}
