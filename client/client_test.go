@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/wire"
+	"github.com/prakashpandey/vegadb/vegadbtest"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain ignores what the server's libraries have started in their init.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 
 // open connects to s with further options and closes the client at the end.
 func open(t testing.TB, s *fakeServer, change ...func(*Options)) *Client {
@@ -33,6 +35,18 @@ func open(t testing.TB, s *fakeServer, change ...func(*Options)) *Client {
 	}
 	t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// eachServer runs f with a client of the fake server, which keeps the fake
+// honest, and of a real one.
+func eachServer(t *testing.T, f func(t *testing.T, c *Client)) {
+	t.Run("fake", func(t *testing.T) { f(t, open(t, newFakeServer(t))) })
+	t.Run("real", func(t *testing.T) {
+		c, err := Open(context.Background(), Options{Addresses: []string{vegadbtest.Start(t).Addr()}})
+		must(t, err)
+		t.Cleanup(func() { c.Close() })
+		f(t, c)
+	})
 }
 
 func must(t testing.TB, err error) {
@@ -55,152 +69,164 @@ func wantErr(t testing.TB, err, target error) *Error {
 }
 
 func TestPutThenGet(t *testing.T) {
-	c, ctx := open(t, newFakeServer(t)), context.Background()
-	for _, value := range []string{"", "hello", "\x00\r\n\xff", strings.Repeat("x", 100_000)} {
-		version, err := c.Put(ctx, "k", []byte(value))
-		must(t, err)
-		if version == 0 {
-			t.Fatal("no version")
+	eachServer(t, func(t *testing.T, c *Client) {
+		ctx := context.Background()
+		for _, value := range []string{"", "hello", "\x00\r\n\xff", strings.Repeat("x", 100_000)} {
+			version, err := c.Put(ctx, "k", []byte(value))
+			must(t, err)
+			if version == 0 {
+				t.Fatal("no version")
+			}
+			got, err := c.Get(ctx, "k")
+			must(t, err)
+			if string(got) != value || got == nil {
+				t.Fatalf("got %d bytes, want %d", len(got), len(value))
+			}
 		}
-		got, err := c.Get(ctx, "k")
-		must(t, err)
-		if string(got) != value || got == nil {
-			t.Fatalf("got %d bytes, want %d", len(got), len(value))
+		_, err := c.Get(ctx, "absent")
+		if e := wantErr(t, err, ErrNotFound); e.Key != "absent" || e.Op != "GET" || e.Node == "" {
+			t.Fatalf("%+v", e)
 		}
-	}
-	_, err := c.Get(ctx, "absent")
-	if e := wantErr(t, err, ErrNotFound); e.Key != "absent" || e.Op != "GET" || e.Node == "" {
-		t.Fatalf("%+v", e)
-	}
+	})
 }
 
 func TestGetIntoUsesTheCallersMemory(t *testing.T) {
-	c, ctx := open(t, newFakeServer(t)), context.Background()
-	_, err := c.Put(ctx, "k", []byte("hello"))
-	must(t, err)
-	dst := make([]byte, 3, 100)
-	got, err := c.GetInto(ctx, "k", dst)
-	must(t, err)
-	if string(got) != "hello" || &got[0] != &dst[0] {
-		t.Fatalf("%q, in another place: %v", got, &got[0] != &dst[0])
-	}
-	if got, err = c.GetInto(ctx, "k", nil); err != nil || string(got) != "hello" {
-		t.Fatalf("into nil: %q %v", got, err)
-	}
-	if got, err = c.GetInto(ctx, "absent", dst); !errors.Is(err, ErrNotFound) || len(got) != 0 {
-		t.Fatalf("absent: %q %v", got, err)
-	}
+	eachServer(t, func(t *testing.T, c *Client) {
+		ctx := context.Background()
+		_, err := c.Put(ctx, "k", []byte("hello"))
+		must(t, err)
+		dst := make([]byte, 3, 100)
+		got, err := c.GetInto(ctx, "k", dst)
+		must(t, err)
+		if string(got) != "hello" || &got[0] != &dst[0] {
+			t.Fatalf("%q, in another place: %v", got, &got[0] != &dst[0])
+		}
+		if got, err = c.GetInto(ctx, "k", nil); err != nil || string(got) != "hello" {
+			t.Fatalf("into nil: %q %v", got, err)
+		}
+		if got, err = c.GetInto(ctx, "absent", dst); !errors.Is(err, ErrNotFound) || len(got) != 0 {
+			t.Fatalf("absent: %q %v", got, err)
+		}
+	})
 }
 
 func TestConditionsOfPut(t *testing.T) {
-	c, ctx := open(t, newFakeServer(t)), context.Background()
-	_, err := c.Put(ctx, "k", nil, IfPresent())
-	wantErr(t, err, ErrNotFound)
-	v1, err := c.Put(ctx, "k", []byte("1"), IfAbsent())
-	must(t, err)
-	_, err = c.Put(ctx, "k", []byte("2"), IfAbsent())
-	wantErr(t, err, ErrAlreadyExists)
-	v2, err := c.Put(ctx, "k", []byte("2"), IfVersion(v1))
-	must(t, err)
-	if v2 <= v1 {
-		t.Fatalf("version %d after %d", v2, v1)
-	}
-	_, err = c.CompareAndPut(ctx, "k", v1, []byte("3"))
-	if e := wantErr(t, err, ErrVersionMismatch); e.Version != v2 {
-		t.Fatalf("the error has version %d, the entry %d", e.Version, v2)
-	}
-	_, err = c.CompareAndPut(ctx, "k", v2, []byte("3"))
-	must(t, err)
-	_, err = c.CompareAndPut(ctx, "new", 0, []byte("1"))
-	must(t, err)
-	_, err = c.CompareAndPut(ctx, "new", 0, []byte("1"))
-	wantErr(t, err, ErrVersionMismatch)
-	var before Previous
-	_, err = c.Put(ctx, "k", []byte("4"), WithPrevious(&before))
-	must(t, err)
-	if !before.Found || string(before.Value) != "3" {
-		t.Fatalf("%+v", before)
-	}
-	_, err = c.Put(ctx, "k", []byte("5"), IfAbsent(), WithPrevious(&before))
-	wantErr(t, err, ErrAlreadyExists)
-	if !before.Found || string(before.Value) != "4" {
-		t.Fatalf("%+v", before)
-	}
+	eachServer(t, func(t *testing.T, c *Client) {
+		ctx := context.Background()
+		_, err := c.Put(ctx, "k", nil, IfPresent())
+		wantErr(t, err, ErrNotFound)
+		v1, err := c.Put(ctx, "k", []byte("1"), IfAbsent())
+		must(t, err)
+		_, err = c.Put(ctx, "k", []byte("2"), IfAbsent())
+		wantErr(t, err, ErrAlreadyExists)
+		v2, err := c.Put(ctx, "k", []byte("2"), IfVersion(v1))
+		must(t, err)
+		if v2 <= v1 {
+			t.Fatalf("version %d after %d", v2, v1)
+		}
+		_, err = c.CompareAndPut(ctx, "k", v1, []byte("3"))
+		if e := wantErr(t, err, ErrVersionMismatch); e.Version != v2 {
+			t.Fatalf("the error has version %d, the entry %d", e.Version, v2)
+		}
+		_, err = c.CompareAndPut(ctx, "k", v2, []byte("3"))
+		must(t, err)
+		_, err = c.CompareAndPut(ctx, "new", 0, []byte("1"))
+		must(t, err)
+		_, err = c.CompareAndPut(ctx, "new", 0, []byte("1"))
+		wantErr(t, err, ErrVersionMismatch)
+		var before Previous
+		_, err = c.Put(ctx, "k", []byte("4"), WithPrevious(&before))
+		must(t, err)
+		if !before.Found || string(before.Value) != "3" {
+			t.Fatalf("%+v", before)
+		}
+		_, err = c.Put(ctx, "k", []byte("5"), IfAbsent(), WithPrevious(&before))
+		wantErr(t, err, ErrAlreadyExists)
+		if !before.Found || string(before.Value) != "4" {
+			t.Fatalf("%+v", before)
+		}
+	})
 }
 
 func TestDelete(t *testing.T) {
-	c, ctx := open(t, newFakeServer(t)), context.Background()
-	deleted, err := c.Delete(ctx, "k")
-	if deleted || err != nil {
-		t.Fatal(deleted, err)
-	}
-	version, err := c.Put(ctx, "k", []byte("v"))
-	must(t, err)
-	_, err = c.Delete(ctx, "k", IfVersion(version+1))
-	wantErr(t, err, ErrVersionMismatch)
-	var before Previous
-	deleted, err = c.Delete(ctx, "k", IfVersion(version), WithPrevious(&before))
-	if !deleted || err != nil || string(before.Value) != "v" {
-		t.Fatal(deleted, err, before)
-	}
-	deleted, err = c.Delete(ctx, "k", WithPrevious(&before))
-	if deleted || err != nil || before.Found {
-		t.Fatal(deleted, err, before)
-	}
+	eachServer(t, func(t *testing.T, c *Client) {
+		ctx := context.Background()
+		deleted, err := c.Delete(ctx, "k")
+		if deleted || err != nil {
+			t.Fatal(deleted, err)
+		}
+		version, err := c.Put(ctx, "k", []byte("v"))
+		must(t, err)
+		_, err = c.Delete(ctx, "k", IfVersion(version+1))
+		wantErr(t, err, ErrVersionMismatch)
+		var before Previous
+		deleted, err = c.Delete(ctx, "k", IfVersion(version), WithPrevious(&before))
+		if !deleted || err != nil || string(before.Value) != "v" {
+			t.Fatal(deleted, err, before)
+		}
+		deleted, err = c.Delete(ctx, "k", WithPrevious(&before))
+		if deleted || err != nil || before.Found {
+			t.Fatal(deleted, err, before)
+		}
+	})
 }
 
 func TestIncrement(t *testing.T) {
-	c, ctx := open(t, newFakeServer(t)), context.Background()
-	for _, step := range []struct{ delta, want int64 }{{5, 5}, {-7, -2}, {0, -2}} {
-		got, err := c.Increment(ctx, "n", step.delta)
-		if err != nil || got != step.want {
-			t.Fatalf("%d %v, want %d", got, err, step.want)
+	eachServer(t, func(t *testing.T, c *Client) {
+		ctx := context.Background()
+		for _, step := range []struct{ delta, want int64 }{{5, 5}, {-7, -2}, {0, -2}} {
+			got, err := c.Increment(ctx, "n", step.delta)
+			if err != nil || got != step.want {
+				t.Fatalf("%d %v, want %d", got, err, step.want)
+			}
 		}
-	}
-	_, err := c.Increment(ctx, "n", -1<<63)
-	wantErr(t, err, ErrOverflow)
-	_, err = c.Put(ctx, "s", []byte("text"))
-	must(t, err)
-	_, err = c.Increment(ctx, "s", 1)
-	wantErr(t, err, ErrNotInteger)
-	_, err = c.Increment(ctx, "limited", 1, WithTTL(time.Hour))
-	must(t, err)
-	if ttl, err := c.TTL(ctx, "limited"); err != nil || ttl <= 0 || ttl > time.Hour {
-		t.Fatal(ttl, err)
-	}
+		_, err := c.Increment(ctx, "n", -1<<63)
+		wantErr(t, err, ErrOverflow)
+		_, err = c.Put(ctx, "s", []byte("text"))
+		must(t, err)
+		_, err = c.Increment(ctx, "s", 1)
+		wantErr(t, err, ErrNotInteger)
+		_, err = c.Increment(ctx, "limited", 1, WithTTL(time.Hour))
+		must(t, err)
+		if ttl, err := c.TTL(ctx, "limited"); err != nil || ttl <= 0 || ttl > time.Hour {
+			t.Fatal(ttl, err)
+		}
+	})
 }
 
 func TestExpiry(t *testing.T) {
-	c, ctx := open(t, newFakeServer(t)), context.Background()
-	wantErr(t, c.Expire(ctx, "k", time.Hour), ErrNotFound)
-	wantErr(t, c.Persist(ctx, "k"), ErrNotFound)
-	_, err := c.TTL(ctx, "k")
-	wantErr(t, err, ErrNotFound)
-	_, err = c.Put(ctx, "k", []byte("v"))
-	must(t, err)
-	ttl, err := c.TTL(ctx, "k")
-	if ttl != NoExpiry || err != nil {
-		t.Fatal(ttl, err)
-	}
-	must(t, c.Persist(ctx, "k"))
-	wantErr(t, c.Expire(ctx, "k", time.Hour, IfExpiry()), ErrConditionFailed)
-	must(t, c.Expire(ctx, "k", time.Hour, IfNoExpiry()))
-	wantErr(t, c.Expire(ctx, "k", time.Minute, IfLater()), ErrConditionFailed)
-	must(t, c.ExpireAt(ctx, "k", time.Now().Add(time.Minute), IfEarlier()))
-	e, err := c.GetEntry(ctx, "k")
-	must(t, err)
-	if left := time.Until(e.ExpiresAt); left <= 0 || left > time.Minute || string(e.Value) != "v" || e.Version == 0 {
-		t.Fatalf("%+v", e)
-	}
-	must(t, c.Persist(ctx, "k"))
-	e, err = c.GetEntry(ctx, "k")
-	if err != nil || !e.ExpiresAt.IsZero() {
-		t.Fatalf("%+v %v", e, err)
-	}
-	_, err = c.Put(ctx, "k", nil, WithExpireAt(time.Unix(0, 0)))
-	must(t, err)
-	_, err = c.Get(ctx, "k")
-	wantErr(t, err, ErrNotFound)
+	eachServer(t, func(t *testing.T, c *Client) {
+		ctx := context.Background()
+		wantErr(t, c.Expire(ctx, "k", time.Hour), ErrNotFound)
+		wantErr(t, c.Persist(ctx, "k"), ErrNotFound)
+		_, err := c.TTL(ctx, "k")
+		wantErr(t, err, ErrNotFound)
+		_, err = c.Put(ctx, "k", []byte("v"))
+		must(t, err)
+		ttl, err := c.TTL(ctx, "k")
+		if ttl != NoExpiry || err != nil {
+			t.Fatal(ttl, err)
+		}
+		must(t, c.Persist(ctx, "k"))
+		wantErr(t, c.Expire(ctx, "k", time.Hour, IfExpiry()), ErrConditionFailed)
+		must(t, c.Expire(ctx, "k", time.Hour, IfNoExpiry()))
+		wantErr(t, c.Expire(ctx, "k", time.Minute, IfLater()), ErrConditionFailed)
+		must(t, c.ExpireAt(ctx, "k", time.Now().Add(time.Minute), IfEarlier()))
+		e, err := c.GetEntry(ctx, "k")
+		must(t, err)
+		if left := time.Until(e.ExpiresAt); left <= 0 || left > time.Minute || string(e.Value) != "v" || e.Version == 0 {
+			t.Fatalf("%+v", e)
+		}
+		must(t, c.Persist(ctx, "k"))
+		e, err = c.GetEntry(ctx, "k")
+		if err != nil || !e.ExpiresAt.IsZero() {
+			t.Fatalf("%+v %v", e, err)
+		}
+		_, err = c.Put(ctx, "k", nil, WithExpireAt(time.Unix(0, 0)))
+		must(t, err)
+		_, err = c.Get(ctx, "k")
+		wantErr(t, err, ErrNotFound)
+	})
 }
 
 func TestOptionsThatDoNotApplyAreRefused(t *testing.T) {
@@ -262,92 +288,96 @@ func TestHeaderOptionsTravel(t *testing.T) {
 }
 
 func TestBatch(t *testing.T) {
-	c, ctx := open(t, newFakeServer(t)), context.Background()
-	var b Batch
-	if results, err := c.Batch(ctx, &b); results != nil || err != nil {
-		t.Fatal(results, err)
-	}
-	for range 2 { // a batch can be used again
-		b.Reset()
-		b.Put("a", []byte("1"), WithTTL(time.Hour))
-		b.Delete("absent")
-		b.Increment("n", 2)
-		b.Put("a", []byte("2"), IfAbsent())
-		b.CompareAndPut("a", 999999, nil)
-		b.Increment("a", 1)
-		b.Expire("a", time.Minute)
-		b.Persist("a")
-		if b.Len() != 8 {
-			t.Fatal(b.Len())
+	eachServer(t, func(t *testing.T, c *Client) {
+		ctx := context.Background()
+		var b Batch
+		if results, err := c.Batch(ctx, &b); results != nil || err != nil {
+			t.Fatal(results, err)
 		}
-		results, err := c.Batch(ctx, &b)
+		for range 2 { // a batch can be used again
+			b.Reset()
+			b.Put("a", []byte("1"), WithTTL(time.Hour))
+			b.Delete("absent")
+			b.Increment("n", 2)
+			b.Put("a", []byte("2"), IfAbsent())
+			b.CompareAndPut("a", 999999, nil)
+			b.Increment("a", 1)
+			b.Expire("a", time.Minute)
+			b.Persist("a")
+			if b.Len() != 8 {
+				t.Fatal(b.Len())
+			}
+			results, err := c.Batch(ctx, &b)
+			must(t, err)
+			var names []string
+			for i := range results {
+				names = append(names, results[i].Status.String())
+			}
+			want := []string{"OK", "NOT_FOUND", "OK", "ALREADY_EXISTS", "VERSION_MISMATCH", "OK", "OK", "OK"}
+			if !slices.Equal(names, want) {
+				t.Fatalf("%v", names)
+			}
+			if results[2].Int == 0 || results[5].Int != 2 || results[0].Version == 0 || !results[0].Found() || results[0].Err() != nil {
+				t.Fatalf("%+v", results)
+			}
+			wantErr(t, results[4].Err(), ErrVersionMismatch)
+		}
+		results, err := c.GetBatch(ctx, []string{"a", "absent", "n"})
 		must(t, err)
-		var names []string
-		for i := range results {
-			names = append(names, results[i].Status.String())
-		}
-		want := []string{"OK", "NOT_FOUND", "OK", "ALREADY_EXISTS", "VERSION_MISMATCH", "OK", "OK", "OK"}
-		if !slices.Equal(names, want) {
-			t.Fatalf("%v", names)
-		}
-		if results[2].Int == 0 || results[5].Int != 2 || results[0].Version == 0 || !results[0].Found() || results[0].Err() != nil {
+		if string(results[0].Value) != "2" || results[1].Found() || !errors.Is(results[1].Err(), ErrNotFound) || string(results[2].Value) != "4" {
 			t.Fatalf("%+v", results)
 		}
-		wantErr(t, results[4].Err(), ErrVersionMismatch)
-	}
-	results, err := c.GetBatch(ctx, []string{"a", "absent", "n"})
-	must(t, err)
-	if string(results[0].Value) != "2" || results[1].Found() || !errors.Is(results[1].Err(), ErrNotFound) || string(results[2].Value) != "4" {
-		t.Fatalf("%+v", results)
-	}
-	if results, err := c.GetBatch(ctx, nil); results != nil || err != nil {
-		t.Fatal(results, err)
-	}
+		if results, err := c.GetBatch(ctx, nil); results != nil || err != nil {
+			t.Fatal(results, err)
+		}
+	})
 }
 
 func TestScan(t *testing.T) {
-	c, ctx := open(t, newFakeServer(t)), context.Background()
-	var want []string
-	for i := range 25 {
-		key := fmt.Sprintf("user:%03d", i)
-		want = append(want, key)
-		_, err := c.Put(ctx, key, []byte{byte(i)})
-		must(t, err)
-	}
-	_, err := c.Put(ctx, "other", nil)
-	must(t, err)
-	var got []string
-	for e, err := range c.Scan(ctx, WithPrefix("user:"), WithPageSize(10)) {
-		must(t, err)
-		if e.Version == 0 || len(e.Value) != 1 || !e.ExpiresAt.IsZero() {
-			t.Fatalf("%+v", e)
+	eachServer(t, func(t *testing.T, c *Client) {
+		ctx := context.Background()
+		var want []string
+		for i := range 25 {
+			key := fmt.Sprintf("user:%03d", i)
+			want = append(want, key)
+			_, err := c.Put(ctx, key, []byte{byte(i)})
+			must(t, err)
 		}
-		got = append(got, e.Key)
-	}
-	slices.Sort(got)
-	if !slices.Equal(got, want) {
-		t.Fatalf("%v", got)
-	}
-	count := 0
-	for e, err := range c.Scan(ctx, WithKeysOnly()) {
+		_, err := c.Put(ctx, "other", nil)
 		must(t, err)
-		if e.Value != nil {
-			t.Fatal("a value with WithKeysOnly")
+		var got []string
+		for e, err := range c.Scan(ctx, WithPrefix("user:"), WithPageSize(10)) {
+			must(t, err)
+			if e.Version == 0 || len(e.Value) != 1 || !e.ExpiresAt.IsZero() {
+				t.Fatalf("%+v", e)
+			}
+			got = append(got, e.Key)
 		}
-		if count++; count == 3 {
-			break
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Fatalf("%v", got)
 		}
-	}
-	ended, cancel := context.WithCancel(ctx)
-	cancel()
-	errs := 0
-	for _, err := range c.Scan(ended) {
-		wantErr(t, err, ErrCanceled)
-		errs++
-	}
-	if errs != 1 {
-		t.Fatalf("%d errors", errs)
-	}
+		count := 0
+		for e, err := range c.Scan(ctx, WithKeysOnly()) {
+			must(t, err)
+			if e.Value != nil {
+				t.Fatal("a value with WithKeysOnly")
+			}
+			if count++; count == 3 {
+				break
+			}
+		}
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		errs := 0
+		for _, err := range c.Scan(ended) {
+			wantErr(t, err, ErrCanceled)
+			errs++
+		}
+		if errs != 1 {
+			t.Fatalf("%d errors", errs)
+		}
+	})
 }
 
 func TestServerCalls(t *testing.T) {
