@@ -220,12 +220,15 @@ func TestBenchReportsAndVerifies(t *testing.T) {
 	plot := filepath.Join(t.TempDir(), "latency.svg")
 	for _, args := range [][]string{
 		{"--workload", "a", "--plot", plot}, {"--workload", "d", "--protocol", "resp", "--pipeline", "4"},
-		{"--workload", "e"}, {"--workload", "f", "--batch", "10"}, {"--workload", "e", "--protocol", "resp"},
+		{"--workload", "e", "--warmup", "50ms"}, {"--workload", "f", "--batch", "10"}, {"--workload", "e", "--protocol", "resp"},
 	} {
 		args = append([]string{"bench", "--records", "300", "--count", "2000", "--callers", "4", "--verify", "--seed", "7"}, args...)
 		r := w.run(t, args...)
 		r.want(t, exitOK, "~verified: every acknowledged write is there", "~seed 7")
 		r.want(t, exitOK, "~run     2,000 requests in ", "~")
+		if strings.Contains(r.out, "errors:") {
+			t.Errorf("%q: %s", args, r.out)
+		}
 	}
 	if text, err := os.ReadFile(plot); err != nil || !bytes.HasPrefix(text, []byte("<svg")) {
 		t.Errorf("%v %.40q", err, text)

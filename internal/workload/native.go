@@ -109,6 +109,7 @@ func (c *nativeConn) writeBatch(ctx context.Context, ops []Op) {
 
 // scanner is a walk over all entries that is taken up again by each scan.
 type scanner struct {
+	ctx  context.Context // of the phase that began it: with that, the walk ends
 	next func() (client.Entry, error, bool)
 	stop func()
 }
@@ -116,10 +117,13 @@ type scanner struct {
 // readOn reads the next op.Limit entries of the caller's walk, starting anew
 // at its end.
 func (c *nativeConn) readOn(ctx context.Context, op *Op) {
+	if c.scan != nil && c.scan.ctx.Err() != nil {
+		c.endScan()
+	}
 	for op.Scanned < op.Limit {
 		if c.scan == nil {
 			next, stop := iter.Pull2(c.client.Scan(ctx, client.WithPageSize(MaxScan/2)))
-			c.scan = &scanner{next, stop}
+			c.scan = &scanner{ctx, next, stop}
 		}
 		_, err, more := c.scan.next()
 		if err != nil {
