@@ -83,7 +83,6 @@ func (l *Log) admit(size int64) error {
 		if !l.roll(size) {
 			return l.refuseForRoom()
 		}
-		need = size + commitBytes
 	}
 	if l.open == nil {
 		l.openBatch()
