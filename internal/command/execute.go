@@ -19,6 +19,14 @@ func (a *Applier) emit(i int) {
 // the old value that the result may refer to is still there; once the result is
 // known, the change cannot fail.
 func (a *Applier) execute(s *store.Stripe, h uint64, i int) {
+	if a.op.code == opPut && a.op.flags&^hasExpiry == 0 && !Expired(a.op.expireAt, a.h.stamp) {
+		// The most frequent write of all does not depend on what is there, so it
+		// is not looked up first.
+		a.result = Result{Version: a.index, ExpireAt: a.op.expireAt}
+		a.emit(i)
+		s.Put(h, a.op.key, a.op.value, a.meta(a.op.expireAt))
+		return
+	}
 	old := &a.old
 	found := s.Find(h, a.op.key, old)
 	live := found && !Expired(old.ExpireAt, a.h.stamp)
