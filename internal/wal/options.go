@@ -55,7 +55,7 @@ type Options struct {
 	QueueBytes int64
 	Policy     SyncPolicy
 	// OnDurable is called after everything up to pos has become durable, with ascending positions, always
-	// from the same goroutine. The next sync waits for it to return. May be nil.
+	// from the same goroutine. The next sync waits for it to return, so it must not wait for the log. May be nil.
 	OnDurable func(pos uint64)
 	// OnFatal is called once when a write or an fsync has failed. What is on disk is then unknown: the
 	// process must end. Nothing more is acknowledged. May be nil.
