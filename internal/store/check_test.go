@@ -6,7 +6,7 @@ import (
 )
 
 // tiny makes segments that hold a few dozen entries, so that splits and merges happen all the time.
-func tiny() shape { return shape{homes: 3, stash: 1} }
+func tiny() shape { return shape{homes: 3, stash: 1, walk: 2} }
 
 // check verifies everything the package promises itself about a table that nobody uses meanwhile.
 func (t *Table) check() error {

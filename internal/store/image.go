@@ -52,8 +52,7 @@ type saved struct {
 
 const (
 	savedSize  = 64 << 10
-	walkBytes  = 16 << 10 // a walk holds the lock for no more than about this,
-	walkHomes  = 256      // or this many homes
+	walkBytes  = 16 << 10 // a walk holds the lock for no more than about this, or shape.walk homes
 	savedFixed = 8        // length or 0, ref
 )
 
@@ -176,7 +175,7 @@ func (i *Image) fetch() bool {
 // walk puts the next homes into the view's own queue.
 func (v *view) walk() {
 	d := v.shard
-	for homes, room := walkHomes, walkBytes; v.pos < v.end && homes > 0 && room > 0; homes-- {
+	for homes, room := d.walk, walkBytes; v.pos < v.end && homes > 0 && room > 0; homes-- {
 		g, at, ok := d.segmentAt(v.pos)
 		if !ok || g.header().count == 0 {
 			v.pos = at.end()

@@ -153,6 +153,64 @@ func TestImageHandsOutSavedHomesBeforeItWalksOn(t *testing.T) {
 	}
 }
 
+// TestSplitsKeepWhatWasSavedApart splits every segment again and again between writes and reads of two images.
+func TestSplitsKeepWhatWasSavedApart(t *testing.T) {
+	tab, _ := newTable(t, Options{Stripes: 1})
+	const n = 3000
+	for i := range n {
+		put(tab, string(counterKey(i)), counterValue(1, 8), Meta{Version: 1})
+	}
+	want := bytes.Repeat([]byte{1}, n)
+	first, second := tab.Image(), (*Image)(nil)
+	seen := [2][]byte{make([]byte, n), make([]byte, n)}
+	read := func(which int, img *Image) bool {
+		got := img.Next(nil)
+		for _, e := range got {
+			var i int
+			if _, err := fmt.Sscanf(string(e.Key), "key-%d", &i); err != nil || e.Version != uint64(which+1) {
+				t.Fatalf("image %d: %q, version %d: %v", which, e.Key, e.Version, err)
+			}
+			seen[which][i]++
+		}
+		return len(got) > 0
+	}
+	for round := range 4 {
+		for i := range n { // a part of the homes is saved before they are split
+			if round == 1 || i%29 == 0 {
+				put(tab, string(counterKey(i)), nil, Meta{Version: uint64(round + 2)})
+			}
+		}
+		read(0, first)
+		splitAll(&tab.stripes[0])
+		if round == 1 {
+			for i := range n {
+				put(tab, string(counterKey(i)), nil, Meta{Version: 2})
+			}
+			second = tab.Image()
+		}
+	}
+	mustCheck(t, tab)
+	for which, img := range []*Image{first, second} {
+		for read(which, img) {
+		}
+		img.Close()
+		if !bytes.Equal(seen[which], want) {
+			t.Errorf("image %d did not give every entry once", which)
+		}
+	}
+}
+
+// splitAll splits every segment of a stripe.
+func splitAll(s *Stripe) {
+	s.Lock()
+	defer s.Unlock()
+	for cell, end := s.shard.stripeRange(0); cell < end; {
+		g, at, _ := s.shard.segmentAt(cell)
+		cell = at.end()
+		s.shard.split(g, at)
+	}
+}
+
 func TestSplitsDuringAnImageSaveNothing(t *testing.T) {
 	tab, mem := newTable(t, Options{Stripes: 1})
 	const n = 5_000
@@ -162,14 +220,7 @@ func TestSplitsDuringAnImageSaveNothing(t *testing.T) {
 	img := tab.Image()
 	defer img.Close()
 	before, segments := mem.Used(), tab.Stats().Segments
-	s := &tab.stripes[0]
-	s.Lock()
-	for cell, end := s.shard.stripeRange(0); cell < end; {
-		g, at, _ := s.shard.segmentAt(cell)
-		cell = at.end()
-		s.shard.split(g, at)
-	}
-	s.Unlock()
+	splitAll(&tab.stripes[0])
 	if after := tab.Stats().Segments; after != 2*segments {
 		t.Fatalf("%d segments became %d", segments, after)
 	}

@@ -286,7 +286,7 @@ func TestTableBehavesLikeAMapWithImagesScansAndExpiry(t *testing.T) {
 			Stripes: rapid.SampledFrom([]int{1, 2, 4}).Draw(t, "stripes"), Memory: NewMemory(0),
 			SizeHint: rapid.SampledFrom([]int{0, 0, 1000}).Draw(t, "hint"),
 			images:   rapid.SampledFrom([]uint32{0, maxImage - 2}).Draw(t, "images"),
-			shape:    rapid.SampledFrom([]shape{tiny(), {homes: 1, stash: 1}, {homes: 7, stash: 2}}).Draw(t, "shape"),
+			shape:    rapid.SampledFrom([]shape{tiny(), {homes: 1, stash: 1, walk: 1}, {homes: 7, stash: 2, walk: 5}}).Draw(t, "shape"),
 		}
 		m := &tableModel{t: New(o), mem: o.Memory, want: map[string]modelEntry{}, clock: 1000}
 		t.Repeat(map[string]func(*rapid.T){

@@ -35,10 +35,11 @@ type shard struct {
 type shape struct {
 	homes int
 	stash int
+	walk  int // homes that an image walks under one lock
 }
 
 // fullShape fills a page: 1 header + 59 + 4 lines.
-func fullShape() shape { return shape{homes: 59, stash: 4} }
+func fullShape() shape { return shape{homes: 59, stash: 4, walk: 256} }
 
 func (p shape) slots() int { return (p.homes + p.stash) * bucketSlots }
 

@@ -21,7 +21,7 @@ func (s *Stripe) Put(h uint64, key, value []byte, m Meta) (created bool) {
 		copy(b.bytes(at, len(value)), value)
 		return false
 	}
-	s.create(h, key, value, m)
+	s.create(&f, h, key, value, m)
 	return true
 }
 
@@ -30,7 +30,7 @@ func (s *Stripe) Put(h uint64, key, value []byte, m Meta) (created bool) {
 func (s *Stripe) Append(h uint64, key, tail []byte, m Meta) (newLen int) {
 	f, ok := s.touch(h, key)
 	if !ok {
-		s.create(h, key, tail, m)
+		s.create(&f, h, key, tail, m)
 		return len(tail)
 	}
 	was := s.shard.block(f.ref).header().valueLen
@@ -85,9 +85,10 @@ func (s *Stripe) delete(f *found) {
 	d.shrunk = true
 }
 
-// create adds a key that is not there.
-func (s *Stripe) create(h uint64, key, value []byte, m Meta) {
+// create adds a key that touch did not find.
+func (s *Stripe) create(f *found, h uint64, key, value []byte, m Meta) {
 	d := s.shard
+	prefetch(f.g.p) // the header: needed when the block is written
 	n := header{Meta: m, flags: flagsFor(len(key), len(value), m), keyLen: len(key), valueLen: len(value)}
 	ref := d.newBlock(&n, false)
 	b := d.block(ref)

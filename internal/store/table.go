@@ -34,6 +34,7 @@ type Table struct {
 	sweepMu sync.Mutex // taken before stripes
 	sweep   sweeper    // guarded by sweepMu
 
+	buryMu  sync.Mutex // one unmaps at a time, without graveMu, for which Clear may wait; taken before graveMu
 	graveMu sync.Mutex // innermost
 	grave   []*shard   // shards that nobody reads, for Sweep to unmap; guarded by graveMu
 }
@@ -234,12 +235,12 @@ func (t *Table) drop(s *shard) {
 
 // bury unmaps up to n chunks of shards that nobody reads. It reports whether there was one.
 func (t *Table) bury(n int) bool {
-	t.graveMu.Lock()
-	defer t.graveMu.Unlock()
-	if len(t.grave) == 0 {
+	t.buryMu.Lock()
+	defer t.buryMu.Unlock()
+	s := t.exhume()
+	if s == nil {
 		return false
 	}
-	s := t.grave[len(t.grave)-1]
 	for ; n > 0 && len(s.chunks) > 1; n-- {
 		last := len(s.chunks) - 1
 		if c := s.chunks[last]; c.base != nil {
@@ -247,8 +248,19 @@ func (t *Table) bury(n int) bool {
 		}
 		s.chunks = s.chunks[:last]
 	}
-	if len(s.chunks) <= 1 {
-		t.grave = t.grave[:len(t.grave)-1]
+	if len(s.chunks) > 1 {
+		t.graveMu.Lock()
+		t.grave = append(t.grave, s)
+		t.graveMu.Unlock()
 	}
 	return true
+}
+
+func (t *Table) exhume() (s *shard) {
+	t.graveMu.Lock()
+	defer t.graveMu.Unlock()
+	if n := len(t.grave); n > 0 {
+		s, t.grave = t.grave[n-1], t.grave[:n-1]
+	}
+	return s
 }
