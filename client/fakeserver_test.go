@@ -296,17 +296,17 @@ func (s *fakeSession) dispatch(r *wire.Request, reply *wire.Response, lim *wire.
 func nowMs() uint64 { return uint64(time.Now().UnixMilli()) }
 
 // find returns a live entry.
-func (f *fakeServer) find(key []byte) (fakeEntry, bool) {
-	e, ok := f.entries[string(key)]
+func (s *fakeServer) find(key []byte) (fakeEntry, bool) {
+	e, ok := s.entries[string(key)]
 	if ok && e.expireAt != 0 && e.expireAt <= nowMs() {
-		delete(f.entries, string(key))
+		delete(s.entries, string(key))
 		return fakeEntry{}, false
 	}
 	return e, ok
 }
 
-func (f *fakeServer) get(r *wire.Request, reply *wire.Response) ([]byte, error) {
-	e, ok := f.find(r.Body)
+func (s *fakeServer) get(r *wire.Request, reply *wire.Response) ([]byte, error) {
+	e, ok := s.find(r.Body)
 	if !ok {
 		reply.Status = wire.NotFound
 		return nil, nil
@@ -326,7 +326,7 @@ func (f *fakeServer) get(r *wire.Request, reply *wire.Response) ([]byte, error) 
 	return body, nil
 }
 
-func (f *fakeServer) getBatch(b []byte, lim *wire.Limits) ([]byte, error) {
+func (s *fakeServer) getBatch(b []byte, lim *wire.Limits) ([]byte, error) {
 	var keys wire.Keys
 	if err := keys.Decode(b, lim); err != nil {
 		return nil, err
@@ -340,7 +340,7 @@ func (f *fakeServer) getBatch(b []byte, lim *wire.Limits) ([]byte, error) {
 		if !ok {
 			break
 		}
-		if e, ok := f.find(key); ok {
+		if e, ok := s.find(key); ok {
 			body = wire.AppendItem(body, wire.OK, e.version, e.value)
 		} else {
 			body = wire.AppendItem(body, wire.NotFound, 0, nil)
@@ -350,7 +350,7 @@ func (f *fakeServer) getBatch(b []byte, lim *wire.Limits) ([]byte, error) {
 	return body, nil
 }
 
-func (f *fakeServer) writeBatch(b []byte, lim *wire.Limits) ([]byte, error) {
+func (s *fakeServer) writeBatch(b []byte, lim *wire.Limits) ([]byte, error) {
 	var items wire.WriteItems
 	if err := items.Decode(b, lim); err != nil {
 		return nil, err
@@ -365,7 +365,7 @@ func (f *fakeServer) writeBatch(b []byte, lim *wire.Limits) ([]byte, error) {
 		if !ok {
 			break
 		}
-		status, version, result, err := f.write(item.Op, item.OpFlags, item.Body, lim)
+		status, version, result, err := s.write(item.Op, item.OpFlags, item.Body, lim)
 		if err != nil {
 			status, result = wire.StatusOf(err), nil
 		}
@@ -375,16 +375,16 @@ func (f *fakeServer) writeBatch(b []byte, lim *wire.Limits) ([]byte, error) {
 	return body, nil
 }
 
-func (f *fakeServer) write(op wire.Op, flags uint8, body []byte, lim *wire.Limits) (wire.Status, uint64, []byte, error) {
+func (s *fakeServer) write(op wire.Op, flags uint8, body []byte, lim *wire.Limits) (wire.Status, uint64, []byte, error) {
 	switch op {
 	case wire.OpPut:
-		return f.put(flags, body, lim)
+		return s.put(flags, body, lim)
 	case wire.OpDelete:
 		var d wire.DeleteBody
 		if err := d.Decode(flags, body, lim); err != nil {
 			return 0, 0, nil, err
 		}
-		e, ok := f.find(d.Key)
+		e, ok := s.find(d.Key)
 		var old []byte
 		if flags&wire.WriteReturnOld != 0 {
 			old = wire.AppendOld(nil, ok, e.value)
@@ -395,24 +395,24 @@ func (f *fakeServer) write(op wire.Op, flags uint8, body []byte, lim *wire.Limit
 		if !ok {
 			return wire.NotFound, 0, old, nil
 		}
-		delete(f.entries, string(d.Key))
-		return wire.OK, f.next(), old, nil
+		delete(s.entries, string(d.Key))
+		return wire.OK, s.next(), old, nil
 	case wire.OpIncrement:
-		return f.increment(flags, body, lim)
+		return s.increment(flags, body, lim)
 	case wire.OpExpire, wire.OpPersist:
-		return f.changeExpiry(op, flags, body, lim)
+		return s.changeExpiry(op, flags, body, lim)
 	}
 	return 0, 0, nil, wire.ErrUnknownOp
 }
 
-func (f *fakeServer) next() uint64 { f.version++; return f.version }
+func (s *fakeServer) next() uint64 { s.version++; return s.version }
 
-func (f *fakeServer) put(flags uint8, body []byte, lim *wire.Limits) (wire.Status, uint64, []byte, error) {
+func (s *fakeServer) put(flags uint8, body []byte, lim *wire.Limits) (wire.Status, uint64, []byte, error) {
 	var p wire.PutBody
 	if err := p.Decode(flags, body, lim); err != nil {
 		return 0, 0, nil, err
 	}
-	e, ok := f.find(p.Key)
+	e, ok := s.find(p.Key)
 	var old []byte
 	if flags&wire.WriteReturnOld != 0 {
 		old = wire.AppendOld(nil, ok, e.value)
@@ -428,8 +428,8 @@ func (f *fakeServer) put(flags uint8, body []byte, lim *wire.Limits) (wire.Statu
 	if flags&wire.WriteKeepTTL == 0 {
 		e.expireAt = expiryOf(flags, p.Expiry)
 	}
-	e.value, e.version = bytes.Clone(p.Value), f.next()
-	f.entries[string(p.Key)] = e
+	e.value, e.version = bytes.Clone(p.Value), s.next()
+	s.entries[string(p.Key)] = e
 	return wire.OK, e.version, old, nil
 }
 
@@ -443,12 +443,12 @@ func expiryOf(flags uint8, expiry uint64) uint64 {
 	return 0
 }
 
-func (f *fakeServer) increment(flags uint8, body []byte, lim *wire.Limits) (wire.Status, uint64, []byte, error) {
+func (s *fakeServer) increment(flags uint8, body []byte, lim *wire.Limits) (wire.Status, uint64, []byte, error) {
 	var i wire.IncrementBody
 	if err := i.Decode(flags, body, lim); err != nil {
 		return 0, 0, nil, err
 	}
-	e, ok := f.find(i.Key)
+	e, ok := s.find(i.Key)
 	sum := i.Delta
 	if ok {
 		n, err := strconv.ParseInt(string(e.value), 10, 64)
@@ -462,19 +462,19 @@ func (f *fakeServer) increment(flags uint8, body []byte, lim *wire.Limits) (wire
 	} else {
 		e.expireAt = expiryOf(flags, i.Expiry)
 	}
-	e.value, e.version = strconv.AppendInt(nil, sum, 10), f.next()
-	f.entries[string(i.Key)] = e
+	e.value, e.version = strconv.AppendInt(nil, sum, 10), s.next()
+	s.entries[string(i.Key)] = e
 	return wire.OK, e.version, wire.AppendInt(nil, sum), nil
 }
 
-func (f *fakeServer) changeExpiry(op wire.Op, flags uint8, body []byte, lim *wire.Limits) (wire.Status, uint64, []byte, error) {
+func (s *fakeServer) changeExpiry(op wire.Op, flags uint8, body []byte, lim *wire.Limits) (wire.Status, uint64, []byte, error) {
 	x := wire.ExpireBody{Key: body}
 	if op == wire.OpExpire {
 		if err := x.Decode(flags, body, lim); err != nil {
 			return 0, 0, nil, err
 		}
 	}
-	e, ok := f.find(x.Key)
+	e, ok := s.find(x.Key)
 	if !ok {
 		return wire.NotFound, 0, nil, nil
 	}
@@ -488,28 +488,28 @@ func (f *fakeServer) changeExpiry(op wire.Op, flags uint8, body []byte, lim *wir
 		op == wire.OpExpire && flags&wire.ExpireIfEarlier != 0 && late(at) >= late(e.expireAt):
 		return wire.ConditionFailed, e.version, nil, nil
 	}
-	e.expireAt, e.version = at, f.next()
-	f.entries[string(x.Key)] = e
+	e.expireAt, e.version = at, s.next()
+	s.entries[string(x.Key)] = e
 	return wire.OK, e.version, nil, nil
 }
 
-func (f *fakeServer) scan(r *wire.Request, lim *wire.Limits) ([]byte, error) {
-	var s wire.ScanBody
-	if err := s.Decode(r.Body, lim); err != nil {
+func (s *fakeServer) scan(r *wire.Request, lim *wire.Limits) ([]byte, error) {
+	var b wire.ScanBody
+	if err := b.Decode(r.Body, lim); err != nil {
 		return nil, err
 	}
 	var keys []string
-	for key := range f.entries {
-		if strings.HasPrefix(key, string(s.Prefix)) {
+	for key := range s.entries {
+		if strings.HasPrefix(key, string(b.Prefix)) {
 			keys = append(keys, key)
 		}
 	}
 	sort.Strings(keys)
 	body := wire.BeginScanPage(nil)
-	from := min(s.Cursor, uint64(len(keys)))
-	to := min(from+uint64(s.Limit), uint64(len(keys)))
+	from := min(b.Cursor, uint64(len(keys)))
+	to := min(from+uint64(b.Limit), uint64(len(keys)))
 	for _, key := range keys[from:to] {
-		e := f.entries[key]
+		e := s.entries[key]
 		if r.OpFlags&wire.ScanKeysOnly != 0 {
 			body = wire.AppendScanKey(body, []byte(key))
 		} else {

@@ -378,6 +378,20 @@ func TestServerRestart(t *testing.T) {
 	}
 }
 
+func TestServerThatStartsAnewIsAccepted(t *testing.T) {
+	bubble(t, func(t *testing.T, s *fakeServer, c *Client) {
+		_, err := c.Put(context.Background(), "k", nil)
+		must(t, err)
+		s.hello = func(wire.ClientHello) wire.ServerHello {
+			return wire.ServerHello{Version: 1, Limits: wire.DefaultLimits(), ClusterID: "new"}
+		}
+		s.dropConnections()
+		synctest.Wait()
+		_, err = c.Get(context.Background(), "k")
+		must(t, err)
+	})
+}
+
 func TestSecondAddressTakesOver(t *testing.T) {
 	first, second := newFakeServer(t), newFakeServer(t)
 	c := open(t, first, func(o *Options) { o.Addresses = append(o.Addresses, second.address()) })

@@ -268,7 +268,7 @@ func (l *link) judge(h *wire.ServerHello) error {
 	if h.Limits.MaxFrame < minMaxFrame {
 		return l.dialError(wire.ProtocolError, fmt.Errorf("the server's frame limit of %d bytes is too small to work with", h.Limits.MaxFrame))
 	}
-	if err := l.node.client.joinCluster(h.ClusterID); err != nil {
+	if err := l.node.client.joinCluster(l.node, h.ClusterID); err != nil {
 		return l.dialError(wire.InvalidArgument, err)
 	}
 	return nil

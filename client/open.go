@@ -20,9 +20,10 @@ type Client struct {
 	nodes     []*node      // one per address
 	preferred atomic.Int32 // index of the node that calls go to first
 
-	mu        sync.Mutex
-	clusterID string        // of the first server met; guarded by mu
-	changed   chan struct{} // closed and replaced when a link's state changes; guarded by mu
+	mu          sync.Mutex
+	clusterID   string        // of the first server met; guarded by mu
+	clusterFrom *node         // that server; guarded by mu
+	changed     chan struct{} // closed and replaced when a link's state changes; guarded by mu
 
 	calls   sync.Pool // of *call
 	lanes   atomic.Uint32
@@ -132,15 +133,16 @@ func (c *Client) isClosed() bool {
 }
 
 // joinCluster refuses a server of another cluster than the first one met: its
-// data would be other data.
-func (c *Client) joinCluster(id string) error {
+// data would be other data. Only the address that was met first may come
+// back as another cluster: a server that starts anew, with new data.
+func (c *Client) joinCluster(n *node, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.clusterID == "" {
-		c.clusterID = id
+	if c.clusterFrom == nil || c.clusterFrom == n {
+		c.clusterID, c.clusterFrom = id, n
 	}
 	if id != c.clusterID {
-		return fmt.Errorf("it belongs to cluster %q, not to %q as the server met first", id, c.clusterID)
+		return fmt.Errorf("it belongs to cluster %q, not to %q as %s does", id, c.clusterID, c.clusterFrom.address)
 	}
 	return nil
 }

@@ -48,12 +48,11 @@ type Consistency uint8
 
 // The levels, strongest first. A single node answers every level alike.
 const (
-	Linearizable  = Consistency(wire.Linearizable) // the latest acknowledged write, always
-	Lease         = Consistency(wire.Lease)        // the same as long as clocks drift little
-	SessionReads  = Consistency(wire.SessionReads) // at least what this client has seen
-	BoundedReads  = Consistency(wire.Bounded)      // at most so old; use WithMaxStaleness
-	LocalReads    = Consistency(wire.Local)        // whatever the asked node has
-	serverDefault = Consistency(wire.ConsistencyDefault)
+	Linearizable = Consistency(wire.Linearizable) // the latest acknowledged write, always
+	Lease        = Consistency(wire.Lease)        // the same as long as clocks drift little
+	SessionReads = Consistency(wire.SessionReads) // at least what this client has seen
+	BoundedReads = Consistency(wire.Bounded)      // at most so old; use WithMaxStaleness
+	LocalReads   = Consistency(wire.Local)        // whatever the asked node has
 )
 
 // Durability is when a write is acknowledged.
