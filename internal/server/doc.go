@@ -5,8 +5,8 @@
 //
 // A Session is one connection's protocol state. It does no I/O: bytes go in
 // through Input, finished writes through Complete, replies come out in Output.
-// Two drivers feed it: an event loop (gnet) for plain TCP and, for TLS, two
-// goroutines per connection. A connection whose first byte is ≥ 0x80 speaks the
+// Two drivers feed it: an event loop (epoll, on Linux) for plain TCP and, for TLS
+// and elsewhere, two goroutines per connection. A connection whose first byte is ≥ 0x80 speaks the
 // native protocol, any other RESP.
 //
 //	            bytes ──▶ Input ──▶ parser ──▶ dispatch ──▶ node

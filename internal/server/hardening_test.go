@@ -257,11 +257,11 @@ func TestConnectionsAreLimitedInAllAndPerAddress(t *testing.T) {
 		open = append(open, h.connect())
 	}
 	addr := open[0].ses.remote
-	if ses, why := h.srv.admit(tcpAddr(addr), addr, open[0]); ses != nil || why != closedTooManyFromAddress {
+	if ses, why := h.srv.admit(addr, addr, open[0]); ses != nil || why != closedTooManyFromAddress {
 		t.Errorf("a fourth connection of one address: %v", closeNames[why])
 	}
 	h.srv.forget(open[0].ses)
-	if ses, _ := h.srv.admit(tcpAddr(addr), addr, open[0]); ses == nil {
+	if ses, _ := h.srv.admit(addr, addr, open[0]); ses == nil {
 		t.Error("a closed connection still counts")
 	}
 }

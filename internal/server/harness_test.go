@@ -3,7 +3,6 @@ package server
 import (
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"sync"
 	"testing"
@@ -100,7 +99,7 @@ func (h *harness) connect() *testConn {
 	h.t.Helper()
 	c := &testConn{h: h, delivered: make(chan *wait, 1<<16)}
 	addr := netip.MustParseAddrPort("127.0.0.1:4000")
-	ses, refused := h.srv.admit(net.TCPAddrFromAddrPort(addr), addr, c)
+	ses, refused := h.srv.admit(addr, addr, c)
 	if ses == nil {
 		h.t.Fatalf("connection refused: %s", closeNames[refused])
 	}
@@ -120,16 +119,24 @@ func (c *testConn) send(data string) string {
 func (c *testConn) settle() {
 	c.h.t.Helper()
 	timeout := time.After(20 * time.Second)
+	c.settleLog()
 	for c.ses.waits > 0 || c.ses.parked && !c.ses.closing {
 		select {
 		case w := <-c.delivered:
 			c.ses.Complete(w)
 			if len(c.delivered) == 0 {
 				c.ses.Resume()
+				c.settleLog()
 			}
 		case <-timeout:
 			c.h.t.Fatalf("%d requests still wait, parked=%v", c.ses.waits, c.ses.parked)
 		}
+	}
+}
+
+func (c *testConn) settleLog() {
+	if pos, wrote := c.ses.takeWritten(); wrote {
+		c.h.srv.settle(pos)
 	}
 }
 
@@ -149,5 +156,3 @@ func (c *testConn) sendSplit(rng *rand.Rand, data string) string {
 	}
 	return out
 }
-
-func tcpAddr(a netip.AddrPort) net.Addr { return net.TCPAddrFromAddrPort(a) }

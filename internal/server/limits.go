@@ -3,7 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"time"
 )
 
@@ -11,7 +11,7 @@ import (
 const reapEvery = time.Second
 
 // noteRefusal counts a connection that was turned away.
-func (s *Server) noteRefusal(remote net.Addr, reason closeReason) {
+func (s *Server) noteRefusal(remote netip.AddrPort, reason closeReason) {
 	s.stats.closed[reason].Add(1)
 	s.logger.Warn("connection refused", "remote", remote, "reason", closeNames[reason])
 }
@@ -59,8 +59,10 @@ func (s *Session) checkOutput(held int, progress bool) {
 	}
 	switch {
 	case c.OutputLimit > 0 && int64(held) > c.OutputLimit:
+		s.abrupt = true
 		s.fail(closedOutputLimit, fmt.Errorf("%d bytes of replies unread, output-limit is %d", held, c.OutputLimit))
 	case c.OutputLimitTotal > 0 && s.srv.outBytes.Load() > c.OutputLimitTotal:
+		s.abrupt = true
 		s.fail(closedOutputTotal, fmt.Errorf("replies unread by all clients exceed output-limit-total of %d bytes; this one holds %d", c.OutputLimitTotal, held))
 	}
 }
@@ -97,10 +99,6 @@ func (s *Server) reap(ses *Session, now int64) {
 		s.cutOff(ses, closedWriteTimeout, "replies were not read in time (write-timeout)")
 	case over(m.lastActive.Load(), c.IdleTimeout):
 		s.cutOff(ses, closedIdle, "idle (idle-timeout)")
-	case m.outSince.Load() > 0:
-		if l, ok := ses.link.(interface{ refresh() }); ok {
-			l.refresh()
-		}
 	}
 }
 

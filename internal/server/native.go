@@ -147,13 +147,15 @@ func (s *Session) welcome(version uint16) {
 func (s *Session) executeFrame(frame []byte) {
 	req := &s.native.req
 	err := req.Decode(frame)
-	st := &s.srv.stats.native[req.Op]
-	s.batch.count(st)
+	st, waits := &s.srv.stats.native[req.Op], s.waits
 	if err == nil {
 		err = s.admitRequest(req)
 	}
 	if err == nil {
 		err = s.serveOp(req)
+	}
+	if s.waits == waits {
+		s.batch.count(st) // otherwise emit does, when it is answered
 	}
 	if err != nil {
 		s.batch.find(st).errors++
@@ -247,7 +249,9 @@ func (s *Session) serveOp(req *wire.Request) error {
 func (s *Session) nativeAsync(work func(ctx context.Context, w *wait), then func()) {
 	w := s.newWait()
 	w.asyncFn = then
-	w.native = nativeWait{}
+	if s.native.greeted {
+		w.native.req.Op = s.native.req.Op
+	}
 	s.srv.background.Add(1)
 	go func() {
 		defer s.srv.background.Done()

@@ -277,6 +277,7 @@ func (s *Session) nativeFlush(req *wire.Request) error {
 // answer renders the reply of work that was done elsewhere.
 func (w *wait) answer(id uint32, err error) {
 	if err != nil {
+		w.failed = true
 		w.reply.Buf = appendFailure(w.reply.Buf, id, err)
 		return
 	}

@@ -54,6 +54,7 @@ func appendResultBody(dst []byte, op wire.Op, opFlags uint8, r *command.Result) 
 // result renders the result of a write that waited. Called by the applier.
 func (n *nativeWait) result(w *wait, _ int, r *command.Result) {
 	start := len(w.reply.Buf)
+	w.failed = r.Status > wire.VersionMismatch
 	head := w.s.head(&n.req, r.Status, r.Version)
 	head.SyncNs = uint64(time.Since(w.began))
 	w.reply.Buf = head.AppendHeader(w.reply.Buf)

@@ -140,8 +140,7 @@ func (s *Session) async(spec *command.Spec, work func(ctx context.Context, w *re
 }
 
 func (s *Session) serve(spec *command.Spec, args [][]byte) {
-	s.batch.count(&s.srv.stats.commands[spec.ID])
-	mark := len(s.w.Buf)
+	mark, waits := len(s.w.Buf), s.waits
 	switch {
 	case spec.Kind == command.KindRead && spec.Merge == command.MergeNone:
 		s.readKey(spec, args)
@@ -154,8 +153,13 @@ func (s *Session) serve(spec *command.Spec, args [][]byte) {
 	default:
 		s.srv.commands.serve(s, spec, args)
 	}
+	if s.waits != waits || s.held.full {
+		return // emit counts it when it is answered
+	}
+	st := &s.srv.stats.commands[spec.ID]
+	s.batch.count(st)
 	if len(s.w.Buf) > mark && s.w.Buf[mark] == '-' {
-		s.batch.find(&s.srv.stats.commands[spec.ID]).errors++
+		s.batch.find(st).errors++
 	}
 }
 

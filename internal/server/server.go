@@ -97,7 +97,7 @@ func New(o Options) *Server {
 	s.stats.init(o.Clock())
 	s.failures = auth.NewLimiter(c.AuthFailuresPerMinute, o.Clock)
 	if o.TLS != nil {
-		s.driver = newTLSDriver(s, o.TLS)
+		s.driver = newStreamDriver(s, o.TLS)
 	} else {
 		s.driver = newLoopDriver(s, c.IOThreads)
 	}
@@ -156,12 +156,15 @@ func (s *Server) nowMs() int64 { return s.opts.Clock().UnixMilli() }
 
 var errNotTCP = errors.New("not a TCP address")
 
+// settle makes what sessions have written up to pos in the log safe from a killed
+// process, and lets a gathered batch go. Drivers call it before they send replies.
+func (s *Server) settle(pos uint64) {
+	s.node.Settle(pos)
+	s.node.Kick()
+}
+
 // admit counts a new connection in, or says why not.
-func (s *Server) admit(remote net.Addr, to netip.AddrPort, l link) (*Session, closeReason) {
-	from, err := addrPort(remote)
-	if err != nil {
-		return nil, closedRefused
-	}
+func (s *Server) admit(from, to netip.AddrPort, l link) (*Session, closeReason) {
 	c := s.live.Current()
 	s.mu.Lock()
 	defer s.mu.Unlock()

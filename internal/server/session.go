@@ -43,6 +43,7 @@ type Session struct {
 
 	proto    protocol
 	closing  bool        // reply with what is in Output, then close
+	abrupt   bool        // close at once: the peer does not take its replies
 	closed   atomic.Bool // the driver has let go of the connection
 	user     *auth.User  // nil: not authenticated
 	needAuth bool
@@ -61,7 +62,7 @@ type Session struct {
 	free               *wait // finished waits, for reuse
 	freeCount          int
 
-	wrote    bool   // something was submitted: finishInput settles it
+	wrote    bool   // something was submitted: see takeWritten
 	wrotePos uint64 // the last of it in the log
 
 	now   int64       // unix ms, read once per Input
@@ -204,14 +205,8 @@ func (s *Session) release() {
 	}
 }
 
-// finishInput settles what was applied, lets gathered writes go, and watches the
-// limits on what is buffered.
+// finishInput watches the limits on what is buffered.
 func (s *Session) finishInput() {
-	if s.wrote {
-		s.wrote = false
-		s.srv.node.Settle(s.wrotePos)
-		s.srv.node.Kick()
-	}
 	unread := len(s.in) - s.inOff
 	limit := s.srv.live.Current()
 	if max := limit.MaxQueryBytes + limit.MaxPipelineBytes; int64(unread) > max {
@@ -225,7 +220,25 @@ func (s *Session) finishInput() {
 	}
 }
 
-// settleLater notes where the log has a write that Submit took, for finishInput.
+// pauseInput is the unread input at which a driver should not read more from a
+// peer whose session is parked.
+const pauseInput = 1 << 20
+
+// full reports whether a driver that can should leave further input unread.
+func (s *Session) full() bool { return s.parked && len(s.in)-s.inOff > pauseInput }
+
+// idle reports whether everything that was asked for has been answered.
+func (s *Session) idle() bool { return s.waits == 0 && !s.parked }
+
+// takeWritten returns up to where the session has written to the log since it was
+// last asked. Its driver settles that before it sends the session's output.
+func (s *Session) takeWritten() (pos uint64, wrote bool) {
+	wrote = s.wrote
+	s.wrote = false
+	return s.wrotePos, wrote
+}
+
+// settleLater notes where the log has a write that Submit took, for takeWritten.
 func (s *Session) settleLater(pos uint64, err error) error {
 	if err == nil {
 		s.wrote, s.wrotePos = true, max(s.wrotePos, pos)

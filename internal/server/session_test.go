@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -86,11 +87,30 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 			for _, request := range [][]byte{set, get} {
 				allocs := testing.AllocsPerRun(2000, func() {
 					c.ses.Input(request)
+					c.settleLog()
 					c.ses.Sent()
 				})
 				if allocs != 0 {
 					t.Errorf("%.8s…: %v allocations per command, want none", request[8:], allocs)
 				}
+			}
+		})
+	}
+}
+
+func TestEveryCallIsCountedOnce(t *testing.T) {
+	for name, o := range policies() {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t, o)
+			c := h.connect()
+			c.send("SET a 1\r\nGET a\r\nGET b\r\nINCR a\r\nINCR a\r\nSET x\r\nKEYS *\r\nMSET a 1 b 2\r\nSET word w\r\nINCR word\r\n")
+			got := map[string][2]uint64{}
+			for _, st := range h.srv.Stats().Commands {
+				got[st.Name] = [2]uint64{st.Calls, st.Errors}
+			}
+			want := map[string][2]uint64{"set": {2, 0}, "get": {2, 0}, "incr": {3, 1}, "keys": {1, 0}, "mset": {1, 0}}
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("calls and errors: %v, want %v", got, want)
 			}
 		})
 	}

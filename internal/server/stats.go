@@ -91,11 +91,14 @@ func (st *stats) init(now time.Time) {
 	st.commands = make([]commandStats, command.MaxID()+1)
 }
 
-func (st *stats) observe(id uint16, calls uint64, each time.Duration) {
-	c := &st.commands[id]
-	c.calls.Add(calls)
-	c.nanos.Add(calls * uint64(each))
-	c.buckets[latencyBucket(each)].Add(calls)
+// observe counts one call that was answered later than its batch.
+func (c *commandStats) observe(took time.Duration, failed bool) {
+	c.calls.Add(1)
+	c.nanos.Add(uint64(took))
+	c.buckets[latencyBucket(took)].Add(1)
+	if failed {
+		c.errors.Add(1)
+	}
 }
 
 // CommandStats are one command's figures.
@@ -140,8 +143,8 @@ func (s *Server) Stats() Stats {
 	for r := closedByPeer; r < closeReasons; r++ {
 		out.Closed[closeNames[r]] = st.closed[r].Load()
 	}
-	for _, spec := range command.All() {
-		out.add(spec.Name, &st.commands[spec.ID])
+	for id := range st.commands {
+		out.add(command.ByID(uint16(id)).FullName(), &st.commands[id])
 	}
 	for op := range st.native {
 		out.add("native."+wire.Op(op).Name(), &st.native[op])

@@ -27,6 +27,7 @@ type wait struct {
 	reply   resp.Writer
 	merged  merge
 	native  nativeWait
+	failed  bool   // the native reply is an error
 	asyncFn func() // runs on the session's goroutine when delivered; may be nil
 }
 
@@ -71,7 +72,8 @@ func (s *Session) newWait() *wait {
 	} else {
 		w = &wait{s: s}
 	}
-	w.next, w.spec, w.asyncFn, w.mode = nil, nil, nil, 0
+	w.next, w.spec, w.asyncFn, w.mode, w.failed = nil, nil, nil, 0, false
+	w.native = nativeWait{}
 	w.merged = merge{}
 	w.reply.Buf, w.reply.Proto = w.reply.Buf[:0], s.w.Proto
 	w.done.Store(false)
@@ -147,10 +149,21 @@ func (s *Session) emit(w *wait) {
 	s.w.Buf = append(s.w.Buf, w.reply.Buf...)
 	s.waits--
 	s.srv.inFlight.Add(-1)
-	if w.spec != nil {
-		s.srv.stats.observe(w.spec.ID, 1, time.Since(w.began))
+	if st := w.stats(); st != nil {
+		st.observe(time.Since(w.began), w.failed || s.proto == protocolRESP && len(w.reply.Buf) > 0 && w.reply.Buf[0] == '-')
 	}
 	s.recycle(w)
+}
+
+// stats returns the counters of the wait's command; nil for what is no command.
+func (w *wait) stats() *commandStats {
+	switch {
+	case w.spec != nil:
+		return &w.s.srv.stats.commands[w.spec.ID]
+	case w.native.req.Op != 0:
+		return &w.s.srv.stats.native[w.native.req.Op]
+	}
+	return nil
 }
 
 // Resume goes on with input that was held back, if nothing holds it back any more.

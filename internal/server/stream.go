@@ -10,46 +10,47 @@ import (
 	"time"
 )
 
-// tlsDriver serves TLS with two goroutines per connection: crypto/tls wants to
-// block, which an event loop must not.
-type tlsDriver struct {
+// streamDriver serves with two goroutines per connection. It carries TLS, since
+// crypto/tls wants to block, which an event loop must not, and plain TCP where
+// there is no event loop.
+type streamDriver struct {
 	srv    *Server
-	config *tls.Config
+	config *tls.Config // nil: plain TCP
 	ln     net.Listener
 	wg     sync.WaitGroup
 
 	mu    sync.Mutex
-	conns map[*tlsLink]struct{} // guarded by mu
-	done  bool                  // guarded by mu
+	conns map[*streamLink]struct{} // guarded by mu
+	done  bool                     // guarded by mu
 }
 
-// tlsLink is one TLS connection. The reader feeds the session; the writer brings
+// streamLink is one connection. The reader feeds the session; the writer brings
 // finished waits to it and sends its output.
-type tlsLink struct {
-	driver *tlsDriver
-	conn   *tls.Conn
-	raw    net.Conn
+type streamLink struct {
+	driver *streamDriver
+	conn   net.Conn // what the session's bytes go through
+	raw    net.Conn // the socket
 
 	mu        sync.Mutex // guards ses and delivered
 	ses       *Session
 	delivered []*wait
 	wake      chan struct{} // capacity 1: the writer has something to do
 	gone      chan struct{} // closed when the reader has ended
-	drained   *sync.Cond    // on mu: the output is below tlsOutputPause again
+	drained   *sync.Cond    // on mu: the output is below streamOutputPause again
 }
 
-// tlsReadBytes is read from a connection at once, tlsOutputPause the unsent
+// streamReadBytes is read from a connection at once, streamOutputPause the unsent
 // output at which no more is read from a peer until it has taken some.
 const (
-	tlsReadBytes   = 16 << 10
-	tlsOutputPause = 1 << 20
+	streamReadBytes   = 16 << 10
+	streamOutputPause = 1 << 20
 )
 
-func newTLSDriver(s *Server, config *tls.Config) *tlsDriver {
-	return &tlsDriver{srv: s, config: config, conns: make(map[*tlsLink]struct{})}
+func newStreamDriver(s *Server, config *tls.Config) *streamDriver {
+	return &streamDriver{srv: s, config: config, conns: make(map[*streamLink]struct{})}
 }
 
-func (d *tlsDriver) start(addr string) (netip.AddrPort, error) {
+func (d *streamDriver) start(addr string) (netip.AddrPort, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return netip.AddrPort{}, err
@@ -60,7 +61,7 @@ func (d *tlsDriver) start(addr string) (netip.AddrPort, error) {
 	return addrPort(ln.Addr())
 }
 
-func (d *tlsDriver) accept() {
+func (d *streamDriver) accept() {
 	defer d.wg.Done()
 	for {
 		raw, err := d.ln.Accept()
@@ -76,17 +77,21 @@ func (d *tlsDriver) accept() {
 	}
 }
 
-func (d *tlsDriver) serve(raw net.Conn) {
-	l := &tlsLink{driver: d, raw: raw, conn: tls.Server(raw, d.config), wake: make(chan struct{}, 1), gone: make(chan struct{})}
+func (d *streamDriver) serve(raw net.Conn) {
+	l := &streamLink{driver: d, raw: raw, conn: raw, wake: make(chan struct{}, 1), gone: make(chan struct{})}
+	if d.config != nil {
+		l.conn = tls.Server(raw, d.config)
+	}
 	l.drained = sync.NewCond(&l.mu)
-	local, err := addrPort(raw.LocalAddr())
-	if err != nil {
+	local, err1 := addrPort(raw.LocalAddr())
+	remote, err2 := addrPort(raw.RemoteAddr())
+	if err1 != nil || err2 != nil {
 		raw.Close()
 		return
 	}
-	ses, refused := d.srv.admit(raw.RemoteAddr(), local, l)
+	ses, refused := d.srv.admit(remote, local, l)
 	if ses == nil {
-		d.srv.noteRefusal(raw.RemoteAddr(), refused)
+		d.srv.noteRefusal(remote, refused)
 		raw.Close()
 		return
 	}
@@ -104,7 +109,7 @@ func (d *tlsDriver) serve(raw net.Conn) {
 	go l.write()
 }
 
-func (d *tlsDriver) stop(ctx context.Context) error {
+func (d *streamDriver) stop(ctx context.Context) error {
 	d.mu.Lock()
 	d.done = true
 	for l := range d.conns {
@@ -122,41 +127,31 @@ func (d *tlsDriver) stop(ctx context.Context) error {
 	}
 }
 
-func (l *tlsLink) deliver(w *wait) {
+func (l *streamLink) deliver(w *wait) {
 	l.mu.Lock()
 	l.delivered = append(l.delivered, w)
 	l.mu.Unlock()
 	l.signal()
 }
 
-func (l *tlsLink) signal() {
+func (l *streamLink) signal() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (l *tlsLink) close() { l.raw.Close() }
-
-func (l *tlsLink) refresh() {} // the writer's deadline watches a slow reader
+func (l *streamLink) close() { l.raw.Close() }
 
 // read feeds the session until the connection ends.
-func (l *tlsLink) read() {
+func (l *streamLink) read() {
 	defer l.driver.wg.Done()
 	defer close(l.gone)
 	srv := l.driver.srv
-	timeout := srv.live.Current().HandshakeTimeout
-	l.raw.SetDeadline(time.Now().Add(timeout))
-	if err := l.conn.Handshake(); err != nil {
-		srv.logger.Debug("TLS handshake failed", "remote", l.ses.remote, "err", err)
-		srv.stats.closed[closedHandshakeTimeout].Add(1)
-		l.mu.Lock()
-		l.ses.closing = true
-		l.mu.Unlock()
+	if !l.handshake() {
 		return
 	}
-	l.raw.SetDeadline(time.Time{})
-	buf := make([]byte, tlsReadBytes)
+	buf := make([]byte, streamReadBytes)
 	for {
 		n, err := l.conn.Read(buf)
 		if err != nil {
@@ -165,9 +160,10 @@ func (l *tlsLink) read() {
 		srv.stats.bytesIn.Add(uint64(n))
 		l.mu.Lock()
 		l.ses.Input(buf[:n])
+		l.settle()
 		closing := l.ses.Closing()
 		l.signal()
-		for !closing && len(l.ses.Output()) > tlsOutputPause {
+		for !closing && len(l.ses.Output()) > streamOutputPause {
 			l.drained.Wait()
 			closing = l.ses.Closing()
 		}
@@ -178,8 +174,26 @@ func (l *tlsLink) read() {
 	}
 }
 
+// handshake is that of TLS.
+func (l *streamLink) handshake() bool {
+	secure, ok := l.conn.(*tls.Conn)
+	if !ok {
+		return true
+	}
+	srv := l.driver.srv
+	l.raw.SetDeadline(time.Now().Add(srv.live.Current().HandshakeTimeout))
+	if err := secure.Handshake(); err != nil {
+		l.mu.Lock()
+		l.ses.fail(closedHandshakeTimeout, err)
+		l.mu.Unlock()
+		return false
+	}
+	l.raw.SetDeadline(time.Time{})
+	return true
+}
+
 // write sends what the session has ready, and closes the connection in the end.
-func (l *tlsLink) write() {
+func (l *streamLink) write() {
 	defer l.driver.wg.Done()
 	defer l.end()
 	var spare []byte
@@ -210,17 +224,26 @@ func (l *tlsLink) write() {
 }
 
 // collect brings delivered waits to the session and returns its output. l.mu is held.
-func (l *tlsLink) collect() []byte {
+func (l *streamLink) collect() []byte {
 	for i, w := range l.delivered {
 		l.ses.Complete(w)
 		l.delivered[i] = nil
 	}
 	l.delivered = l.delivered[:0]
 	l.ses.Resume()
+	l.settle()
 	return l.ses.Output()
 }
 
-func (l *tlsLink) send(out []byte) bool {
+// settle makes what the session has written safe before its replies go out.
+// l.mu is held.
+func (l *streamLink) settle() {
+	if pos, wrote := l.ses.takeWritten(); wrote {
+		l.driver.srv.settle(pos)
+	}
+}
+
+func (l *streamLink) send(out []byte) bool {
 	srv := l.driver.srv
 	held := 0
 	srv.holdOutput(&held, len(out))
@@ -234,7 +257,7 @@ func (l *tlsLink) send(out []byte) bool {
 }
 
 // fail wakes a reader that waits for room: there will be none.
-func (l *tlsLink) fail() {
+func (l *streamLink) fail() {
 	l.mu.Lock()
 	l.ses.fail(closedWriteTimeout, errors.New("the peer did not take its replies in time, or went away"))
 	l.drained.Broadcast()
@@ -242,7 +265,7 @@ func (l *tlsLink) fail() {
 }
 
 // end closes the connection and counts it out once the reader is done with it.
-func (l *tlsLink) end() {
+func (l *streamLink) end() {
 	l.conn.Close()
 	<-l.gone
 	d := l.driver
