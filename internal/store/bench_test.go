@@ -210,3 +210,66 @@ func resident(tb testing.TB) int64 {
 	}
 	return pages * int64(os.Getpagesize())
 }
+
+// BenchmarkImage reads a whole image of 1 M entries.
+func BenchmarkImage(b *testing.B) {
+	const n = 1_000_000
+	tables := benchTables(64, NewMemory(0))
+	defer closeAll(tables)
+	load(tables, n)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		got := 0
+		var buf []Entry
+		for _, t := range tables {
+			img := t.Image()
+			for buf = img.Next(buf); len(buf) > 0; buf = img.Next(buf) {
+				got += len(buf)
+			}
+			img.Close()
+		}
+		if got != n {
+			b.Fatalf("%d entries", got)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/entry")
+}
+
+// BenchmarkPutBesideImage overwrites entries whose homes an image has not saved: the dearest Put there is.
+func BenchmarkPutBesideImage(b *testing.B) {
+	const n = 1_000_000
+	tables := benchTables(64, NewMemory(0))
+	defer closeAll(tables)
+	load(tables, n)
+	var key [16]byte
+	var value [64]byte
+	var images []*Image
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		if i%(n/50) == 0 { // about one entry of five homes was written: begin anew
+			b.StopTimer()
+			for _, img := range images {
+				img.Close()
+			}
+			images = images[:0]
+			for _, t := range tables {
+				images = append(images, t.Image())
+			}
+			b.StartTimer()
+		}
+		k := int(uint32(i)*2654435761) % n
+		number(&key, k)
+		t := tables[k%64]
+		h := t.Hash(key[:])
+		s := t.Stripe(h)
+		s.Lock()
+		s.Put(h, key[:], value[:], Meta{Version: uint64(i)})
+		s.Unlock()
+	}
+	b.StopTimer()
+	for _, img := range images {
+		img.Close()
+	}
+}

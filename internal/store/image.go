@@ -183,6 +183,7 @@ func (v *view) walk() {
 		}
 		home := homeOf(v.pos, at.shift, d.homes)
 		for ; home < d.homes && homes > 0 && room > 0; home++ {
+			d.fetch(g, home+fetchAhead)
 			if g.bucket(home).image() < v.number {
 				room -= v.take(g, at, home)
 			}

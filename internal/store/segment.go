@@ -126,13 +126,7 @@ func (g *segmentHeader) expire(from, to int64) {
 func (s *shard) eachRef(g segment, fn func(ref uint32) bool) bool {
 	n := s.homes + s.stash
 	for i := range n {
-		if ahead := i + fetchAhead; ahead < n {
-			for _, ref := range g.bucket(ahead).refs {
-				if ref != 0 {
-					prefetch(s.addr(ref))
-				}
-			}
-		}
+		s.fetch(g, i+fetchAhead)
 		for _, ref := range g.bucket(i).refs {
 			if ref != 0 && !fn(ref) {
 				return false
@@ -140,6 +134,17 @@ func (s *shard) eachRef(g segment, fn func(ref uint32) bool) bool {
 		}
 	}
 	return true
+}
+
+// fetch fetches the entries of a bucket into the cache.
+func (s *shard) fetch(g segment, bucket int) {
+	if bucket < s.homes+s.stash {
+		for _, ref := range g.bucket(bucket).refs {
+			if ref != 0 {
+				prefetch(s.addr(ref))
+			}
+		}
+	}
 }
 
 // fetchAhead is how many buckets ahead of their turn entries are fetched into the cache.
