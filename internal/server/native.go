@@ -15,8 +15,9 @@ type nativeState struct {
 	req     wire.Request
 	put     wire.PutBody
 	inline  nativeInline
-	body    []byte // scratch for bodies whose length is not known in advance
 	began   time.Time
+	// spareBatch is kept for the next WRITEBATCH.
+	spareBatch *writeBatch
 }
 
 // consumeNative executes the frames at the front of data and returns how many

@@ -152,6 +152,10 @@ func (s *Session) emit(w *wait) {
 	if st := w.stats(); st != nil {
 		st.observe(time.Since(w.began), w.failed || s.proto == protocolRESP && len(w.reply.Buf) > 0 && w.reply.Buf[0] == '-')
 	}
+	if b := w.native.batch; b != nil {
+		w.native.batch = nil
+		s.returnBatch(b)
+	}
 	s.recycle(w)
 }
 

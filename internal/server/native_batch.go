@@ -1,0 +1,193 @@
+package server
+
+import (
+	"slices"
+
+	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/node"
+	"github.com/prakashpandey/vegadb/internal/wire"
+)
+
+// writeBatch is one WRITEBATCH from its decoding to its reply. A session keeps
+// one for reuse, so that a steady stream of batches allocates nothing.
+type writeBatch struct {
+	items   []batchItem // in the order of the request
+	order   []uint64    // partition<<32 | index into items, sorted: the items that take part
+	runs    []batchRunOf
+	parts   []node.Part
+	ops     []byte // the items' ops, one after another
+	entries []byte // the partitions' entries, one after another
+	replies []byte // the items' reply bodies; results come one at a time
+}
+
+// batchItem is one item with its outcome.
+type batchItem struct {
+	op             wire.Op
+	opFlags        uint8
+	status         wire.Status
+	op0, op1       int // its op is ops[op0:op1]
+	reply0, reply1 int // its reply's body is replies[reply0:reply1]
+	version        uint64
+}
+
+// batchRunOf is the share of one partition, and the sink of its entry: the i-th
+// op of the entry is that of items[order[first+i]].
+type batchRunOf struct {
+	b           *writeBatch
+	w           *wait // nil when the results come within Submit
+	first, last int   // order[first:last]
+}
+
+// Result keeps one item's outcome.
+func (r *batchRunOf) Result(i int, res *command.Result) {
+	b := r.b
+	item := &b.items[uint32(b.order[r.first+i])]
+	item.status, item.version = res.Status, res.Version
+	if res.Status <= wire.VersionMismatch {
+		item.reply0 = len(b.replies)
+		b.replies = appendResultBody(b.replies, item.op, item.opFlags, res)
+		item.reply1 = len(b.replies)
+	}
+}
+
+// Done notes that the partition's items have their outcomes.
+func (r *batchRunOf) Done() { r.w.Done() }
+
+// What a session keeps of a batch that is done with.
+const (
+	keepBatchItems = 1 << 10
+	keepBatchBytes = 256 << 10
+)
+
+// takeBatch returns an empty batch.
+func (s *Session) takeBatch() *writeBatch {
+	b := s.native.spareBatch
+	s.native.spareBatch = nil
+	if b == nil {
+		b = &writeBatch{}
+	}
+	return b
+}
+
+// returnBatch keeps a batch for the next one, unless it is unusually large.
+func (s *Session) returnBatch(b *writeBatch) {
+	if cap(b.items) > keepBatchItems || cap(b.ops)+cap(b.entries)+cap(b.replies) > keepBatchBytes {
+		return
+	}
+	clear(b.parts)
+	clear(b.runs)
+	b.items, b.order, b.runs, b.parts = b.items[:0], b.order[:0], b.runs[:0], b.parts[:0]
+	b.ops, b.entries, b.replies = b.ops[:0], b.entries[:0], b.replies[:0]
+	s.native.spareBatch = b
+}
+
+// nativeWriteBatch serves a batch of writes: one entry per partition, so that
+// what is within one partition is atomic, and one append for all.
+func (s *Session) nativeWriteBatch(req *wire.Request) error {
+	b := s.takeBatch()
+	if err := s.encodeItems(b, req.Body); err != nil {
+		s.returnBatch(b)
+		return err
+	}
+	s.groupItems(b)
+	if !s.srv.node.Deferred() || len(b.parts) == 0 {
+		defer s.returnBatch(b)
+		if err := s.submitAllInline(b.parts); err != nil {
+			return err
+		}
+		s.w.Buf = b.append(s.w.Buf, s, req)
+		return nil
+	}
+	w := s.newWait()
+	w.left.Store(int32(len(b.parts)))
+	w.native = nativeWait{req: *req, batch: b}
+	w.native.req.Body = nil
+	for i := range b.runs {
+		b.runs[i].w = w
+	}
+	if err := s.settleLater(s.srv.node.SubmitAll(s.now, b.parts)); err != nil {
+		w.native.batch = nil
+		s.abandon(w)
+		s.returnBatch(b)
+		return err
+	}
+	return nil
+}
+
+// encodeItems reads the items and encodes their ops. An item that is refused by
+// itself (its key is forbidden, say) gets its status and takes no part; a
+// malformed one refuses the batch.
+func (s *Session) encodeItems(b *writeBatch, body []byte) error {
+	var items wire.WriteItems
+	if err := items.Decode(body, &s.srv.limits); err != nil {
+		return err
+	}
+	for {
+		var in wire.WriteItem
+		ok, err := items.Next(&in)
+		if err != nil || !ok {
+			return err
+		}
+		item := batchItem{op: in.Op, opFlags: in.OpFlags, op0: len(b.ops)}
+		ops, key, err := s.encodeOp(b.ops, in.Op, in.OpFlags, in.Body)
+		if err != nil {
+			if item.status, _ = statusOf(err); !itemRefusal(item.status) {
+				return err
+			}
+		} else {
+			b.ops, item.op1 = ops, len(ops)
+			b.order = append(b.order, uint64(s.srv.node.Partition(key).Number)<<32|uint64(len(b.items)))
+		}
+		b.items = append(b.items, item)
+	}
+}
+
+// groupItems makes one entry per partition. Within one, items stay in order.
+func (s *Session) groupItems(b *writeBatch) {
+	slices.Sort(b.order)
+	limit := s.srv.live.Current().MaxValueBytes
+	partitions := s.srv.node.Partitions()
+	b.entries = slices.Grow(b.entries, len(b.ops)+len(b.order)*entryHeadBytes) // entries must not move
+	for first := 0; first < len(b.order); {
+		p := b.order[first] >> 32
+		start, last := len(b.entries), first
+		entry := command.Begin(b.entries[start:start:cap(b.entries)])
+		command.SetValueLimit(entry, limit)
+		for ; last < len(b.order) && b.order[last]>>32 == p; last++ {
+			item := &b.items[uint32(b.order[last])]
+			entry = append(entry, b.ops[item.op0:item.op1]...)
+		}
+		command.SetCount(entry, last-first)
+		b.entries = b.entries[:start+len(entry)]
+		b.runs = append(b.runs, batchRunOf{b: b, first: first, last: last})
+		b.parts = append(b.parts, node.Part{Partition: partitions[p], Entry: entry})
+		first = last
+	}
+	for i := range b.parts {
+		b.parts[i].Sink = &b.runs[i]
+	}
+}
+
+// entryHeadBytes is at least what command.Begin appends.
+const entryHeadBytes = 64
+
+// itemRefusal reports whether a status concerns one item and not the request.
+func itemRefusal(status wire.Status) bool {
+	return status == wire.PermissionDenied || status == wire.MemoryLimit
+}
+
+// append renders the reply: the items' outcomes in the order of the request.
+func (b *writeBatch) append(dst []byte, s *Session, req *wire.Request) []byte {
+	start := len(dst)
+	head := s.head(req, wire.OK, 0)
+	dst = head.AppendHeader(dst)
+	items := len(dst)
+	dst = wire.BeginBatch(dst)
+	for i := range b.items {
+		item := &b.items[i]
+		dst = wire.AppendItem(dst, item.status, item.version, b.replies[item.reply0:item.reply1])
+	}
+	wire.FinishBatch(dst, items, len(b.items))
+	wire.FinishFrame(dst, start)
+	return dst
+}
