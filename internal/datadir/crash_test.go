@@ -96,7 +96,7 @@ func (p *powerCuts) snapshotRound(w *world, group uint32, last map[uint32]uint64
 	check(w.t, snapshot.Prune(w.fs, w.dir.SnapshotDir(), group, 2))
 	infos, err := snapshot.List(w.fs, w.dir.SnapshotDir())
 	check(w.t, err)
-	floors := map[uint32]uint64{group: snapshot.JoinIndex(infos, group)}
+	floors := map[uint32]uint64{group: snapshot.JoinIndex(infos, group, 2)}
 	check(w.t, w.dir.SetFloors(floors))
 	w.log.SetFloor(group, floors[group])
 	_, err = w.log.Truncate()

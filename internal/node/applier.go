@@ -36,6 +36,13 @@ func (n *Node) onDurable(uint64) {
 	}
 }
 
+// applyAtOnce is how many entries are applied under one hold of a partition's
+// lock: a long queue must not keep writers, and with them an event loop, waiting.
+const applyAtOnce = 256
+
+// doneKeep is the longest list of waiters that is kept for reuse.
+const doneKeep = 1 << 16
+
 func (n *Node) runApplier() {
 	defer n.wg.Done()
 	var done []Waiter
@@ -55,23 +62,42 @@ func (n *Node) runApplier() {
 func (n *Node) applyDurable(done []Waiter) []Waiter {
 	upTo := n.log.DurablePos()
 	n.dirty.take(func(i int) {
-		p := n.partitions[i]
-		p.mu.Lock()
-		for w := p.waiting.front(); w != nil && w.pos <= upTo; w = p.waiting.front() {
-			n.apply(p, w.index, w.entry, w.sink)
-			if w.sink != nil {
-				done = append(done, w.sink)
-			}
-			p.waiting.pop()
+		for more := true; more; {
+			done, more = n.applySome(n.partitions[i], upTo, done)
 		}
-		if p.waiting.size > 0 {
-			n.dirty.mark(i)
-		}
-		p.mu.Unlock()
 	})
 	for i, w := range done {
 		w.Done()
 		done[i] = nil
 	}
+	if cap(done) > doneKeep {
+		return nil
+	}
 	return done[:0]
+}
+
+// applySome applies some of p's entries up to a position, and appends to done who
+// is to be told. more says that there may be further ones.
+func (n *Node) applySome(p *Partition, upTo uint64, done []Waiter) (_ []Waiter, more bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for range applyAtOnce {
+		w := p.waiting.front()
+		if w == nil {
+			return done, false
+		}
+		if w.pos > upTo {
+			n.dirty.mark(p.Number) // its turn comes with a later report
+			return done, false
+		}
+		if n.apply(p, w.index, w.entry, w.sink) != nil {
+			return done, false
+		}
+		if w.sink != nil {
+			done = append(done, w.sink)
+		}
+		n.held.Add(-int64(len(w.entry)))
+		p.waiting.pop()
+	}
+	return done, true
 }

@@ -45,23 +45,40 @@ func (n *Node) Scan(cursor uint64, limit int, visit func(*store.Entry)) (next ui
 	return uint64(p)<<cursorBits | inner
 }
 
-// FlushAll removes every entry, partition by partition, and waits until that is
-// as durable as the policy says.
+// FlushAll removes every entry of every partition, in one append to the log: all
+// of it is done, or nothing. It waits until that is as durable as the policy says.
 func (n *Node) FlushAll(ctx context.Context) error {
 	done := make(ownWait, len(n.partitions))
-	entry := command.AppendFlush(command.Begin(nil))
-	for _, p := range n.partitions {
-		pos, err := n.submitPatiently(ctx, p, entry, done)
-		if err != nil {
-			return err
+	parts := make([]Part, len(n.partitions))
+	for i, p := range n.partitions {
+		parts[i] = Part{Partition: p, Entry: command.AppendFlush(command.Begin(nil)), Sink: done}
+	}
+	return n.submitAndWait(ctx, parts, done)
+}
+
+// submitAndWait submits the node's own entries and returns when they have been
+// applied. There is nobody to tell that the log's queue is full: it tries again.
+func (n *Node) submitAndWait(ctx context.Context, parts []Part, done ownWait) error {
+	retry := time.NewTicker(time.Millisecond)
+	defer retry.Stop()
+	pos, err := n.SubmitAll(n.Now(), parts)
+	for errors.Is(err, wal.ErrBusy) {
+		n.Kick()
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		n.Settle(pos)
+		pos, err = n.SubmitAll(n.Now(), parts)
+	}
+	if err != nil {
+		return err
 	}
 	if !n.deferred {
-		return nil
+		return n.Settle(pos)
 	}
 	n.Kick()
-	for range n.partitions {
+	for range parts {
 		select {
 		case <-done:
 		case <-ctx.Done():
@@ -69,46 +86,6 @@ func (n *Node) FlushAll(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// submitPatiently is Submit for the node's own writes, which have nobody to tell
-// that the log's queue is full.
-func (n *Node) submitPatiently(ctx context.Context, p *Partition, entry []byte, sink Waiter) (pos uint64, err error) {
-	retry := time.NewTicker(time.Millisecond)
-	defer retry.Stop()
-	for {
-		pos, err = n.Submit(p, n.opts.Clock().UnixMilli(), entry, sink)
-		if !errors.Is(err, wal.ErrBusy) {
-			return pos, err
-		}
-		n.Kick()
-		select {
-		case <-retry.C:
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		}
-	}
-}
-
-// submitAndWait submits one of the node's own entries and returns when it has
-// been applied.
-func (n *Node) submitAndWait(ctx context.Context, p *Partition, entry []byte) error {
-	done := make(ownWait, 1)
-	pos, err := n.submitPatiently(ctx, p, entry, done)
-	if err != nil {
-		return err
-	}
-	n.Settle(pos)
-	if !n.deferred {
-		return nil
-	}
-	n.Kick()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // ownWait is the Waiter of the node's own entries. Its capacity is the number of

@@ -23,7 +23,7 @@ import (
 type Options struct {
 	FS         vfs.FS // default: the real file system
 	Dir        string // the data directory; "" keeps nothing on disk
-	Partitions int    // 1 to ring.Slots; fixed when the directory is created
+	Partitions int    // fixed when the directory is created; 0: what it has, DefaultPartitions in a new one
 	Durability wal.SyncPolicy
 
 	MemoryLimit      int64 // bytes of data; 0: none
@@ -36,13 +36,22 @@ type Options struct {
 
 	SweepBudget time.Duration // of each round of the sweeper; default 1 ms
 
-	Clock  func() time.Time // default: time.Now
-	Rand   io.Reader        // default: crypto/rand.Reader
-	Logger *slog.Logger
+	Clock func() time.Time // the wall clock; default: time.Now
+	// Elapsed is monotonic time since some moment. Default: by the monotonic
+	// readings that Clock's times then must carry, as time.Now's do.
+	Elapsed func() time.Duration
+	Rand    io.Reader // default: crypto/rand.Reader
+	Logger  *slog.Logger
 	// OnFatal is called when going on could lose or corrupt data: an fsync
 	// failed, an entry cannot be applied. It should end the process.
 	OnFatal func(error)
 }
+
+// defaultQueueBytes bounds what is accepted and not yet written.
+const defaultQueueBytes = 64 << 20
+
+// ErrClosed is returned for what a node that closes has not done any more.
+var ErrClosed = errors.New("the node is closed")
 
 // Node is one data directory at work. Methods are safe for concurrent use.
 type Node struct {
@@ -55,6 +64,7 @@ type Node struct {
 	partitions []*Partition
 	memory     *store.Memory
 	startedAt  time.Time
+	now        logClock
 	nodeID     string
 	clusterID  string
 
@@ -64,10 +74,17 @@ type Node struct {
 	dirty       bitmap
 	durable     chan struct{}
 	applierStop chan struct{}
+	held        atomic.Int64 // bytes of entries that wait to be durable and applied
+	heldMost    int64        // further ones are refused from here on
 
 	snapshots snapshotter
 	expired   atomic.Uint64
 	refused   atomic.Uint64 // writes refused at the memory limit
+
+	life       sync.Mutex
+	loading    chan struct{}      // guarded by life; closed when Load has ended, nil before it is called
+	cancelLoad context.CancelFunc // guarded by life
+	closing    bool               // guarded by life
 
 	stop      chan struct{}
 	wg        sync.WaitGroup
@@ -91,9 +108,11 @@ func Open(o Options) (*Node, error) {
 	if err := n.claim(); err != nil {
 		return nil, err
 	}
+	n.now.clock, n.now.elapsed, n.now.start = o.Clock, o.Elapsed, n.startedAt
+	n.heldMost = 2 * o.LogQueueBytes
 	n.snapshots.init(&n.opts)
-	n.dirty = newBitmap(o.Partitions)
-	n.partitions = make([]*Partition, o.Partitions)
+	n.dirty = newBitmap(n.opts.Partitions)
+	n.partitions = make([]*Partition, n.opts.Partitions)
 	for i := range n.partitions {
 		n.partitions[i] = &Partition{Number: i, group: replica.NewGroup(groupID(i), replica.State{}), Table: n.newTable(0)}
 	}
@@ -113,8 +132,11 @@ func withDefaults(o Options) Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Partitions == 0 {
+	if o.Partitions == 0 && o.Dir == "" {
 		o.Partitions = datadir.DefaultPartitions
+	}
+	if o.LogQueueBytes <= 0 {
+		o.LogQueueBytes = defaultQueueBytes
 	}
 	if o.SweepBudget == 0 {
 		o.SweepBudget = time.Millisecond
@@ -140,6 +162,7 @@ func (n *Node) claim() error {
 		return err
 	}
 	n.dir = dir
+	n.opts.Partitions = dir.Partitions
 	n.nodeID, n.clusterID = dir.Node.String(), dir.Cluster.String()
 	return nil
 }
@@ -175,13 +198,15 @@ func (n *Node) fatal(doing string, err error) {
 }
 
 // Close stops the node's goroutines, makes everything accepted durable, applies
-// it, and gives the data directory back. It does not write a snapshot.
+// it, and gives the data directory back. It does not write a snapshot. A Load
+// under way is broken off. Every call returns when the first is through.
 func (n *Node) Close() error {
 	n.closeOnce.Do(func() { n.closeErr = n.close() })
 	return n.closeErr
 }
 
 func (n *Node) close() error {
+	n.stopLoading()
 	n.ready.Store(false)
 	close(n.stop)
 	n.snapshots.cancel()
@@ -191,8 +216,9 @@ func (n *Node) close() error {
 	}
 	close(n.applierStop)
 	n.wg.Wait()
+	n.snapshots.close()
 	for _, p := range n.partitions {
-		p.mu.Lock()
+		p.mu.Lock() // whoever is in Submit sees that the node is not ready before the table is gone
 		p.Table.Close()
 		p.mu.Unlock()
 	}
@@ -202,13 +228,35 @@ func (n *Node) close() error {
 	return errors.Join(errs...)
 }
 
+// stopLoading makes sure that no Load runs or begins.
+func (n *Node) stopLoading() {
+	n.life.Lock()
+	n.closing = true
+	loading := n.loading
+	if loading != nil {
+		n.cancelLoad()
+	}
+	n.life.Unlock()
+	if loading != nil {
+		<-loading
+	}
+}
+
 // Sync makes every write accepted so far durable.
 func (n *Node) Sync(ctx context.Context) error {
-	if n.log == nil {
+	if n.dir == nil {
 		return nil
+	}
+	if !n.Ready() {
+		return ErrClosed
 	}
 	return n.log.Sync(ctx)
 }
+
+// Now returns the node's time in unix ms: what its writes are stamped with, and
+// what expiry is to be counted from and judged by. It never goes back, and never
+// lies before a stamp in the log; usually it is the wall clock.
+func (n *Node) Now() int64 { return n.now.Now() }
 
 // Ready reports whether Load has finished and Close has not begun.
 func (n *Node) Ready() bool { return n.ready.Load() }

@@ -2,12 +2,11 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 	"sync/atomic"
 
-	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/store"
@@ -42,22 +41,49 @@ func (n *Node) Progress() Progress {
 
 // Load brings the data back: the newest good snapshot of each partition, then
 // the log's entries after it. Then it starts the node's goroutines, and the node
-// is ready. On an error the node must be closed.
+// is ready. It is called once. On an error the node must be closed.
 func (n *Node) Load(ctx context.Context) error {
+	ctx, ended, err := n.beginLoad(ctx)
+	if err != nil {
+		return err
+	}
+	defer close(ended)
 	if n.dir != nil {
-		n.progress.begin("snapshots")
-		loaded, err := n.loadSnapshots(ctx)
-		if err != nil {
+		if err := n.load(ctx); err != nil {
 			return err
 		}
-		n.progress.begin("log")
-		if err := n.replayLog(ctx, loaded); err != nil {
-			return err
-		}
-		if err := n.truncateLog(); err != nil { // a full disk, say: no reason not to serve
-			n.logger.Warn("the log is not shortened", "err", err)
-		}
-		n.snapshots.logMark = -n.log.Stats().LiveBytes // what is there already counts as grown
+	}
+	n.life.Lock()
+	defer n.life.Unlock()
+	if n.closing {
+		return ErrClosed
+	}
+	n.progress.begin("ready")
+	n.ready.Store(true)
+	n.start()
+	return nil
+}
+
+// beginLoad notes that Load runs, so that Close can break it off and wait for it.
+func (n *Node) beginLoad(ctx context.Context) (context.Context, chan<- struct{}, error) {
+	n.life.Lock()
+	defer n.life.Unlock()
+	if n.closing {
+		return nil, nil, ErrClosed
+	}
+	if n.loading != nil {
+		return nil, nil, errors.New("the node has been loaded before")
+	}
+	n.loading = make(chan struct{})
+	ctx, n.cancelLoad = context.WithCancel(ctx)
+	return ctx, n.loading, nil
+}
+
+// start starts the node's goroutines.
+func (n *Node) start() {
+	n.wg.Add(1)
+	go n.runSweeper()
+	if n.dir != nil {
 		n.wg.Add(1)
 		go n.runSnapshotter()
 	}
@@ -65,10 +91,25 @@ func (n *Node) Load(ctx context.Context) error {
 		n.wg.Add(1)
 		go n.runApplier()
 	}
-	n.wg.Add(1)
-	go n.runSweeper()
-	n.progress.begin("ready")
-	n.ready.Store(true)
+}
+
+// load reads the data directory.
+func (n *Node) load(ctx context.Context) error {
+	n.progress.begin("snapshots")
+	loaded, err := n.loadSnapshots(ctx)
+	if err != nil {
+		return err
+	}
+	n.progress.begin("log")
+	if err := n.replayLog(ctx, loaded); err != nil {
+		return err
+	}
+	for _, p := range n.partitions {
+		n.now.reached(p.group.State().Stamp)
+	}
+	if err := n.truncateLog(); err != nil { // a full disk, say: no reason not to serve
+		n.logger.Warn("the log is not shortened", "err", err)
+	}
 	return nil
 }
 
@@ -126,7 +167,8 @@ func (n *Node) openForLoad(m snapshot.Meta) (snapshot.Sink, error) {
 
 func (n *Node) replayLog(ctx context.Context, loaded []snapshot.Loaded) error {
 	join := snapshot.NewReplay(loaded, n.dir.Floors())
-	r := newReplayer(n, runtime.GOMAXPROCS(0))
+	r := newReplayer(n.partitions, runtime.GOMAXPROCS(0))
+	var applied int64
 	log, err := wal.Open(wal.Options{
 		FS: n.fs, Dir: n.dir.LogDir(),
 		SegmentBytes: n.opts.LogSegmentBytes, MaxRecordBytes: n.opts.MaxRecordBytes, QueueBytes: n.opts.LogQueueBytes,
@@ -141,6 +183,7 @@ func (n *Node) replayLog(ctx context.Context, loaded []snapshot.Loaded) error {
 		if apply, err := join.Next(rec.Group, rec.Index); err != nil || !apply {
 			return err
 		}
+		applied += int64(len(rec.Payload)) + recordOverhead
 		return r.add(&rec)
 	})
 	replayErr := r.finish()
@@ -156,110 +199,9 @@ func (n *Node) replayLog(ctx context.Context, loaded []snapshot.Loaded) error {
 		return fmt.Errorf("recover the log in %s: %w", n.dir.LogDir(), err)
 	}
 	n.log = log
+	n.snapshots.logMark = -applied // what no snapshot holds counts as grown already
 	return nil
 }
 
-// replayer applies log records on several goroutines, each of which owns some of
-// the partitions, so that every group's order is kept.
-type replayer struct {
-	node    *Node
-	workers []*replayWorker
-	wg      sync.WaitGroup
-	failed  atomic.Pointer[error]
-}
-
-// replayBatch is a run of records whose payloads share one buffer: wal reuses
-// its own when the callback returns.
-type replayBatch struct {
-	recs []wal.Record
-	buf  []byte
-}
-
-type replayWorker struct {
-	in   chan *replayBatch
-	free chan *replayBatch
-	cur  *replayBatch
-}
-
-const (
-	replayBatchBytes = 256 << 10
-	replayBatches    = 4 // in flight per worker
-)
-
-func newReplayer(n *Node, workers int) *replayer {
-	r := &replayer{node: n}
-	for range workers {
-		w := &replayWorker{in: make(chan *replayBatch, replayBatches), free: make(chan *replayBatch, replayBatches)}
-		for range replayBatches {
-			w.free <- &replayBatch{}
-		}
-		w.cur = <-w.free
-		r.workers = append(r.workers, w)
-		r.wg.Add(1)
-		go r.run(w)
-	}
-	return r
-}
-
-func (r *replayer) add(rec *wal.Record) error {
-	if failed := r.failed.Load(); failed != nil {
-		return *failed
-	}
-	if rec.Group == 0 || int(rec.Group) > len(r.node.partitions) {
-		return fmt.Errorf("log record of group %d, but this data directory has %d partitions", rec.Group, len(r.node.partitions))
-	}
-	w := r.workers[int(rec.Group)%len(r.workers)]
-	b := w.cur
-	if len(b.recs) > 0 && len(b.buf)+len(rec.Payload) > replayBatchBytes {
-		w.in <- b
-		b = <-w.free
-		b.recs, b.buf = b.recs[:0], b.buf[:0]
-		w.cur = b
-	}
-	start := len(b.buf)
-	b.buf = append(b.buf, rec.Payload...)
-	// Should a later append move the buffer, this payload keeps the old one.
-	copied := *rec
-	copied.Payload = b.buf[start:len(b.buf):len(b.buf)]
-	b.recs = append(b.recs, copied)
-	return nil
-}
-
-func (r *replayer) run(w *replayWorker) {
-	defer r.wg.Done()
-	for b := range w.in {
-		for i := range b.recs {
-			if err := r.node.replay(&b.recs[i]); err != nil {
-				r.failed.CompareAndSwap(nil, &err)
-				break
-			}
-		}
-		w.free <- b
-	}
-}
-
-// finish applies what is left and returns the first error.
-func (r *replayer) finish() error {
-	for _, w := range r.workers {
-		w.in <- w.cur
-		close(w.in)
-	}
-	r.wg.Wait()
-	if failed := r.failed.Load(); failed != nil {
-		return *failed
-	}
-	return nil
-}
-
-// replay applies one record, on the goroutine that owns its partition.
-func (n *Node) replay(rec *wal.Record) error {
-	p := n.partitions[rec.Group-1]
-	apply, err := p.group.Recover(rec)
-	if err != nil || !apply {
-		return err
-	}
-	if err := command.Apply(p.Table, rec.Index, rec.Payload, nil); err != nil {
-		return fmt.Errorf("partition %d, index %d: %w", p.Number, rec.Index, err)
-	}
-	return nil
-}
+// recordOverhead is about what a record takes in the log beside its payload.
+const recordOverhead = 32

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 )
 
@@ -46,7 +45,11 @@ type snapshotter struct {
 	status  SnapshotStatus // guarded by mu
 	waiters []chan error   // guarded by mu; told when the running round ends
 	queued  []chan error   // guarded by mu; told when the round after it ends
-	logMark int64          // guarded by mu; the log's RecordBytes when the last round began
+	closed  bool           // guarded by mu
+	// logMark is the log's RecordBytes as of the last round that came to its end:
+	// what lies behind it is in snapshots. Below zero after a start, by what was
+	// replayed. Used by the snapshotter's goroutine alone.
+	logMark int64
 	pacer   *snapshot.Pacer
 }
 
@@ -65,8 +68,14 @@ func (n *Node) StartSnapshot() (<-chan error, error) {
 	done := make(chan error, 1)
 	s := &n.snapshots
 	s.mu.Lock()
-	s.queued = append(s.queued, done)
+	closed := s.closed
+	if !closed {
+		s.queued = append(s.queued, done)
+	}
 	s.mu.Unlock()
+	if closed {
+		return nil, ErrClosed
+	}
 	select {
 	case s.request <- struct{}{}:
 	default:
@@ -103,9 +112,6 @@ func (n *Node) runSnapshotter() {
 	for {
 		select {
 		case <-n.stop:
-			n.snapshots.finish(context.Canceled)
-			n.snapshots.begin(0) // whoever queued meanwhile is told too
-			n.snapshots.finish(context.Canceled)
 			return
 		case <-n.snapshots.request:
 		case <-tick.C:
@@ -123,19 +129,15 @@ func (n *Node) runSnapshotter() {
 // logHasGrown reports whether the log since the last snapshot exceeds the larger
 // of the configured size and the data's size.
 func (n *Node) logHasGrown() bool {
-	n.snapshots.mu.Lock()
-	mark := n.snapshots.logMark
-	n.snapshots.mu.Unlock()
-	grown := int64(n.log.Stats().RecordBytes) - mark
+	grown := int64(n.log.Stats().RecordBytes) - n.snapshots.logMark
 	return n.opts.SnapshotLogBytes > 0 && grown > max(n.opts.SnapshotLogBytes, n.memory.Used())
 }
 
-func (s *snapshotter) begin(logMark int64) {
+func (s *snapshotter) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiters, s.queued = append(s.waiters, s.queued...), nil
 	s.status.Running, s.status.Progress = true, 0
-	s.logMark = logMark
 }
 
 func (s *snapshotter) finish(err error) {
@@ -148,24 +150,41 @@ func (s *snapshotter) finish(err error) {
 	s.waiters = nil
 }
 
+// close tells whoever waits or will that there is no further round. The
+// snapshotter's goroutine has ended, or was never started.
+func (s *snapshotter) close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.begin()
+	s.finish(ErrClosed)
+}
+
 // snapshotRound writes a snapshot of every partition that has changed since its
 // last one, then lets go of the log before them.
 func (n *Node) snapshotRound() (err error) {
 	began := n.opts.Clock()
-	n.snapshots.begin(int64(n.log.Stats().RecordBytes))
+	n.snapshots.begin()
 	var bytes int64
 	defer func() {
+		if err != nil && n.snapshots.ctx.Err() != nil {
+			err = ErrClosed
+		}
 		n.snapshots.mu.Lock()
 		st := &n.snapshots.status
-		if err == nil {
+		switch {
+		case err == nil:
+			now := n.opts.Clock()
 			st.Written, st.LastErr, st.LastBytes = st.Written+1, "", bytes
-			st.LastOK, st.LastDuration = n.opts.Clock(), n.opts.Clock().Sub(began)
-		} else {
+			st.LastOK, st.LastDuration = now, max(now.Sub(began), 0)
+		case !errors.Is(err, ErrClosed):
 			st.Failed, st.LastErr = st.Failed+1, err.Error()
 		}
 		n.snapshots.mu.Unlock()
 		n.snapshots.finish(err)
 	}()
+	mark := int64(n.log.Stats().RecordBytes)
+	idle := n.unchanged()
 	for i, p := range n.partitions {
 		size, err := n.snapshotPartition(p)
 		if err != nil {
@@ -179,15 +198,18 @@ func (n *Node) snapshotRound() (err error) {
 	if err := n.truncateLog(); err != nil {
 		return fmt.Errorf("shorten the log: %w", err)
 	}
+	size, err := n.unpin(idle)
+	if err != nil {
+		return err
+	}
+	bytes += size
+	n.snapshots.logMark = mark
 	return nil
 }
 
 // snapshotPartition writes a snapshot of p unless the newest one still says it
 // all, and returns its size in bytes.
 func (n *Node) snapshotPartition(p *Partition) (int64, error) {
-	if err := n.unpin(p); err != nil {
-		return 0, err
-	}
 	p.mu.Lock()
 	state := p.group.State()
 	if state.Index == p.snapshotIndex.Load() {
@@ -213,43 +235,4 @@ func (n *Node) snapshotPartition(p *Partition) (int64, error) {
 	}
 	p.snapshotIndex.Store(state.Index)
 	return info.Bytes, snapshot.Prune(n.fs, n.dir.SnapshotDir(), groupID(p.Number), n.opts.SnapshotKeep)
-}
-
-// unpin moves a partition on by an entry without effect if it has not been written
-// to since its last snapshot and still keeps log from going. It then gets the
-// second snapshot that lets its old records go; a partition that is never
-// written again must not pin the log for ever.
-func (n *Node) unpin(p *Partition) error {
-	p.mu.Lock()
-	index := p.group.State().Index
-	p.mu.Unlock()
-	if index == 0 || index != p.snapshotIndex.Load() || p.floor.Load() >= index {
-		return nil
-	}
-	return n.submitAndWait(n.snapshots.ctx, p, command.AppendClock(command.Begin(nil)))
-}
-
-// truncateLog lets go of what the snapshots hold: up to where the *oldest* one
-// that would be fallen back on still joins up. That it may go is made durable
-// first, so that a start can tell missing records from records given up.
-func (n *Node) truncateLog() error {
-	infos, err := snapshot.List(n.fs, n.dir.SnapshotDir())
-	if err != nil {
-		return err
-	}
-	floors := make(map[uint32]uint64, len(n.partitions))
-	for _, p := range n.partitions {
-		if index := snapshot.JoinIndex(infos, groupID(p.Number)); index > 0 {
-			floors[groupID(p.Number)] = index
-			p.floor.Store(index)
-		}
-	}
-	if err := n.dir.SetFloors(floors); err != nil {
-		return err
-	}
-	for group, index := range floors {
-		n.log.SetFloor(group, index)
-	}
-	_, err = n.log.Truncate()
-	return err
 }

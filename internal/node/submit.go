@@ -1,7 +1,10 @@
 package node
 
 import (
+	"fmt"
+
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/invariants"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
@@ -12,7 +15,7 @@ func (n *Node) Partition(key []byte) *Partition {
 }
 
 // Submit orders one entry (made by package command) in partition p and logs it.
-// now is the node's clock in unix ms.
+// now is the node's time, see Now.
 //
 // Unless the node is Deferred, the entry is applied at once: sink gets its results
 // before Submit returns, and the caller must call Settle with pos before it lets
@@ -20,31 +23,31 @@ func (n *Node) Partition(key []byte) *Partition {
 // later; the caller calls Kick when its batch is complete.
 //
 // An error (wal.ErrBusy, wal.ErrNoSpace, wal.ErrTooLarge, wal.ErrClosed) means
-// that nothing was done and nothing will be.
+// that nothing was done and nothing will be. After the log's failure or the node's
+// it is that failure: the process is about to end.
 func (n *Node) Submit(p *Partition, now int64, entry []byte, sink Waiter) (pos uint64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.rec = p.group.Prepare(now, entry)
+	if err := n.admit(); err != nil {
+		return 0, err
+	}
+	p.rec = p.prepare(now, entry)
 	index := p.rec.Index
 	if n.log != nil {
-		if pos, err = n.log.Append(&p.rec); err != nil {
+		n.expect(p)
+		pos, err = n.log.Append(&p.rec)
+		p.rec.Payload = nil // it is the caller's, and may be large
+		if err != nil {
 			return 0, err
 		}
 	}
-	p.group.Accept(entry)
-	if n.deferred {
-		p.waiting.push(index, pos, entry, sink)
-		n.dirty.mark(p.Number)
-		return pos, nil
-	}
-	n.apply(p, index, entry, sink)
-	return pos, nil
+	return pos, n.accept(p, index, pos, entry, sink)
 }
 
 // Part is one partition's share of a write that spans several.
 type Part struct {
 	Partition *Partition
-	Entry     []byte
+	Entry     []byte // no two parts may share it: each gets its own stamp
 	Sink      Waiter
 }
 
@@ -54,6 +57,7 @@ type Part struct {
 // another's.
 func (n *Node) SubmitAll(now int64, parts []Part) (pos uint64, err error) {
 	for i := range parts {
+		invariants.Check(i == 0 || parts[i-1].Partition.Number < parts[i].Partition.Number, "parts are in the order of their partitions")
 		parts[i].Partition.mu.Lock()
 	}
 	defer func() {
@@ -61,6 +65,9 @@ func (n *Node) SubmitAll(now int64, parts []Part) (pos uint64, err error) {
 			parts[i].Partition.mu.Unlock()
 		}
 	}()
+	if err := n.admit(); err != nil || len(parts) == 0 {
+		return 0, err
+	}
 	var few [64]*wal.Record // the default number of partitions: no allocation
 	recs := few[:min(len(parts), len(few))]
 	if len(parts) > len(few) {
@@ -68,29 +75,76 @@ func (n *Node) SubmitAll(now int64, parts []Part) (pos uint64, err error) {
 	}
 	for i, part := range parts {
 		p := part.Partition
-		p.rec = p.group.Prepare(now, part.Entry)
+		p.rec = p.prepare(now, part.Entry)
 		recs[i] = &p.rec
 	}
-	if n.log != nil && len(recs) > 0 {
-		if pos, err = n.log.Append(recs...); err != nil {
+	if n.log != nil {
+		for i := range parts {
+			n.expect(parts[i].Partition)
+		}
+		pos, err = n.log.Append(recs...)
+		for _, rec := range recs {
+			rec.Payload = nil
+		}
+		if err != nil {
 			return 0, err
 		}
 	}
 	for i, part := range parts {
-		p := part.Partition
-		p.group.Accept(part.Entry)
-		if n.deferred {
-			p.waiting.push(recs[i].Index, pos, part.Entry, part.Sink)
-			n.dirty.mark(p.Number)
-		} else {
-			n.apply(p, recs[i].Index, part.Entry, part.Sink)
+		if err := n.accept(part.Partition, recs[i].Index, pos, part.Entry, part.Sink); err != nil {
+			return 0, err
 		}
 	}
 	return pos, nil
 }
 
-// apply puts an accepted entry into the table. p.mu is held.
-func (n *Node) apply(p *Partition, index uint64, entry []byte, sink Waiter) {
+// admit refuses what cannot be taken at all. A partition's lock is held, which
+// Close takes after it has ended readiness and before it takes the tables away.
+func (n *Node) admit() error {
+	if !n.ready.Load() {
+		return wal.ErrClosed
+	}
+	if n.deferred && n.held.Load() >= n.heldMost {
+		n.log.Kick()
+		return wal.ErrBusy
+	}
+	return nil
+}
+
+// prepare stamps the entry and makes its record. p.mu is held.
+func (p *Partition) prepare(now int64, entry []byte) wal.Record {
+	rec := p.group.Prepare(now, entry)
+	if invariants.Enabled {
+		// Once in the log it must be applied, by every start from then on.
+		err := command.Validate(entry)
+		invariants.Check(err == nil, "an entry that cannot be applied is never proposed: %v", err)
+	}
+	return rec
+}
+
+// expect tells the applier to look at p. It comes before the append: the record
+// may be durable, and the applier woken for it, before this goroutine goes on.
+// The applier then waits for p.mu and finds the entry. A mark too many is harmless.
+func (n *Node) expect(p *Partition) {
+	if n.deferred {
+		n.dirty.mark(p.Number)
+	}
+}
+
+// accept takes over an entry that the log has. p.mu is held.
+func (n *Node) accept(p *Partition, index, pos uint64, entry []byte, sink Waiter) error {
+	p.group.Accept(entry)
+	if n.deferred {
+		p.waiting.push(index, pos, entry, sink)
+		n.held.Add(int64(len(entry)))
+		return nil
+	}
+	return n.apply(p, index, entry, sink)
+}
+
+// apply puts an accepted entry into the table. p.mu is held. After an error, which
+// has been reported as fatal, the write must not be acknowledged.
+func (n *Node) apply(p *Partition, index uint64, entry []byte, sink Waiter) error {
 	var results command.Sink
 	if sink != nil {
 		results = sink // a nil Waiter must stay a nil Sink
@@ -98,29 +152,34 @@ func (n *Node) apply(p *Partition, index uint64, entry []byte, sink Waiter) {
 	if err := p.applier.Apply(p.Table, index, entry, results); err != nil {
 		// We encoded this entry ourselves: the process's memory is not to be
 		// trusted any more, and going on could make it worse.
+		err = fmt.Errorf("partition %d: %w", p.Number, err)
 		n.fatal("apply an entry", err)
-		return
+		return err
 	}
 	p.group.Applied(index, entry)
+	return nil
 }
 
 // Settle makes what Submit has applied safe from a killed process: the log's
 // buffer is handed to the operating system up to pos. Sessions call it before
 // they reply. Free of cost when there is no log, and on a Deferred node, where
-// replies wait for more than this.
-func (n *Node) Settle(pos uint64) {
-	if n.log == nil || n.deferred {
-		return
+// replies wait for more than this. After an error, which has been reported as
+// fatal, no reply may leave.
+func (n *Node) Settle(pos uint64) error {
+	if pos == 0 || n.deferred || n.log == nil {
+		return nil
 	}
 	if err := n.log.Flush(pos); err != nil {
 		n.fatal("write the log", err)
+		return err
 	}
+	return nil
 }
 
 // Kick tells the log that a session's batch is complete, so that a gathered
 // group of writes need not wait for more.
 func (n *Node) Kick() {
-	if n.deferred {
+	if n.deferred && n.ready.Load() { // while loading there is no log, and Close writes it all
 		n.log.Kick()
 	}
 }

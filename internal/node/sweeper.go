@@ -6,8 +6,8 @@ import (
 	"github.com/prakashpandey/vegadb/internal/command"
 )
 
-// The sweeper's rhythm and its budget: at most one partition's lock is held, and
-// for no longer than sweepBatch entries take (some tens of microseconds).
+// The sweeper's rhythm and its budget: a stripe's lock is held for no longer than
+// sweepBatch entries take (some tens of microseconds).
 const (
 	sweepEvery      = 100 * time.Millisecond
 	sweepBatch      = 256
@@ -37,29 +37,31 @@ func (n *Node) runSweeper() {
 	}
 }
 
-// sweep reclaims expired entries of p. Only what is expired by the group's
-// applied log time may go: an entry that a later, earlier-stamped write could
-// still find alive must stay, or replicas would come to differ. When there are
-// entries that only the wall clock calls expired and no write moves log time on,
-// an entry without effect does.
-func (n *Node) sweep(p *Partition, clockEntryAt *time.Time, now time.Time) {
-	if p.Table.Expiring() == 0 {
-		return
-	}
+// sweep reclaims expired entries of p, and memory that its table has no use for.
+// Only what is expired by the group's applied log time may go: an entry that a
+// later, earlier-stamped write could still find alive must stay, or replicas would
+// come to differ. When there are entries that only the node's clock calls expired
+// and no write moves log time on, an entry without effect does.
+//
+// The partition's lock is not held meanwhile: the stamp only rises, and what has
+// expired by it is gone for whatever is applied later.
+func (n *Node) sweep(p *Partition, clockEntryAt *time.Time, began time.Time) {
 	p.mu.Lock()
 	stamp := p.group.State().Stamp
-	swept := p.Table.Sweep(stamp, now.UnixMilli(), sweepBatch)
 	p.mu.Unlock()
+	now := n.Now()
+	swept := p.Table.Sweep(stamp, now, sweepBatch)
 	n.expired.Add(uint64(swept.Removed))
-	if swept.Due && now.Sub(*clockEntryAt) >= clockEntryEvery {
-		*clockEntryAt = now
-		entry := command.AppendClock(command.Begin(nil))
-		pos, err := n.Submit(p, now.UnixMilli(), entry, nil)
-		if err != nil {
-			n.logger.Debug("log time not moved on", "partition", p.Number, "err", err)
-			return
-		}
-		n.Settle(pos)
+	if !swept.Due || began.Sub(*clockEntryAt) < clockEntryEvery {
+		return
+	}
+	*clockEntryAt = began
+	pos, err := n.Submit(p, now, command.AppendClock(command.Begin(nil)), nil)
+	if err != nil {
+		n.logger.Debug("log time not moved on", "partition", p.Number, "err", err)
+		return
+	}
+	if n.Settle(pos) == nil {
 		n.Kick()
 	}
 }

@@ -87,25 +87,24 @@ func Prune(fs vfs.FS, dir string, group uint32, keep int) error {
 }
 
 // JoinIndex says up to which index the log of group may go without taking away
-// the fallback: with the newest snapshot bad, the one before it must still join
-// up with the log. infos is what List gave; of one snapshot alone, it is that
-// one's index, because there is nothing to fall back on.
+// the fallback: every snapshot that is kept must still join up with the log, so
+// that all of them but one may turn out bad. It is the index of the keep-th
+// newest good one, and 0 while there are fewer than keep: the log is then what is
+// fallen back on. infos is what List gave.
 //
 // A group that is no longer written to would keep its log from going further,
 // and with it everybody's: a second snapshot at the same index takes the place of
 // the first. To release it, give it a record that changes nothing and snapshot it
 // once more.
-func JoinIndex(infos []Info, group uint32) uint64 {
-	var index uint64
+func JoinIndex(infos []Info, group uint32, keep int) uint64 {
 	good := 0
 	for _, info := range infos {
 		if info.Group != group || info.Err != nil {
 			continue
 		}
-		if good++; good > 2 {
-			break
+		if good++; good >= keep {
+			return info.Index
 		}
-		index = info.Index
 	}
-	return index
+	return 0
 }

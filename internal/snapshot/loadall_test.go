@@ -255,9 +255,28 @@ func TestListGivesGroupsInOrderNewestFirst(t *testing.T) {
 	if want := [][2]uint64{{1, 100}, {1, 50}, {1, 7}, {2, 50}, {2, 5}, {100_000, 1}}; !slices.Equal(got, want) {
 		t.Errorf("listed %v", got)
 	}
-	for group, want := range map[uint32]uint64{1: 7, 2: 5, 100_000: 1, 3: 0} {
-		if got := JoinIndex(infos, group); got != want {
-			t.Errorf("the log of group %d may go up to %d, want %d", group, got, want)
+}
+
+func TestTheLogMayGoUpToTheOldestSnapshotThatIsKept(t *testing.T) {
+	infos := []Info{
+		{Meta: Meta{Group: 1, Index: 100}},
+		{Meta: Meta{Group: 1, Index: 50}, Err: ErrCorrupt},
+		{Meta: Meta{Group: 1, Index: 7}},
+		{Meta: Meta{Group: 1, Index: 3}},
+		{Meta: Meta{Group: 2, Index: 60}, Err: ErrCorrupt},
+		{Meta: Meta{Group: 2, Index: 50}},
+	}
+	for _, tc := range []struct {
+		group uint32
+		keep  int
+		want  uint64
+	}{
+		{1, 1, 100}, {1, 2, 7}, {1, 3, 3}, {1, 4, 0}, {1, 0, 100},
+		{2, 1, 50}, {2, 2, 0}, // only one is good: the log is the fallback
+		{3, 1, 0}, {3, 2, 0},
+	} {
+		if got := JoinIndex(infos, tc.group, tc.keep); got != tc.want {
+			t.Errorf("group %d, keeping %d: the log may go up to %d, want %d", tc.group, tc.keep, got, tc.want)
 		}
 	}
 }

@@ -1,0 +1,144 @@
+package node
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/wal"
+)
+
+// replayer applies log records on several goroutines, each of which owns some of
+// the partitions, so that every group's order is kept.
+type replayer struct {
+	partitions []*Partition
+	workers    []*replayWorker
+	wg         sync.WaitGroup
+	failed     atomic.Pointer[error]
+}
+
+// replayBatch is a run of records whose payloads share one buffer: wal reuses
+// its own when the callback returns.
+type replayBatch struct {
+	recs []wal.Record
+	buf  []byte
+}
+
+type replayWorker struct {
+	in      chan *replayBatch
+	free    chan *replayBatch
+	cur     *replayBatch
+	applier command.Applier // used by whoever applies: the worker, or add while the worker is idle
+}
+
+const (
+	replayBatchBytes = 256 << 10
+	replayBatches    = 4 // of each worker
+)
+
+func newReplayer(partitions []*Partition, workers int) *replayer {
+	r := &replayer{partitions: partitions}
+	for range min(workers, len(partitions)) {
+		w := &replayWorker{in: make(chan *replayBatch, replayBatches), free: make(chan *replayBatch, replayBatches)}
+		for range replayBatches - 1 {
+			w.free <- &replayBatch{}
+		}
+		w.cur = &replayBatch{}
+		r.workers = append(r.workers, w)
+		r.wg.Add(1)
+		go r.run(w)
+	}
+	return r
+}
+
+// add hands a record to its partition's worker. A large one is applied here, from
+// the log's own buffer, once the worker has nothing left to do: copies of large
+// values, several for each worker, could take more memory than the data.
+func (r *replayer) add(rec *wal.Record) error {
+	if failed := r.failed.Load(); failed != nil {
+		return *failed
+	}
+	if rec.Group == 0 || int(rec.Group) > len(r.partitions) {
+		return fmt.Errorf("log record of group %d, but this data directory has %d partitions", rec.Group, len(r.partitions))
+	}
+	w := r.workers[int(rec.Group)%len(r.workers)]
+	if len(rec.Payload) > replayBatchBytes {
+		w.drain()
+		if failed := r.failed.Load(); failed != nil {
+			return *failed
+		}
+		return w.apply(r.partitions[rec.Group-1], rec)
+	}
+	if len(w.cur.buf)+len(rec.Payload) > replayBatchBytes {
+		w.send()
+		w.cur = <-w.free
+	}
+	b := w.cur
+	start := len(b.buf)
+	b.buf = append(b.buf, rec.Payload...)
+	// Should a later append move the buffer, this payload keeps the old one.
+	copied := *rec
+	copied.Payload = b.buf[start:len(b.buf):len(b.buf)]
+	b.recs = append(b.recs, copied)
+	return nil
+}
+
+func (w *replayWorker) send() {
+	w.in <- w.cur
+	w.cur = nil
+}
+
+// drain returns when the worker has applied everything.
+func (w *replayWorker) drain() {
+	w.send()
+	var idle [replayBatches]*replayBatch
+	for i := range idle {
+		idle[i] = <-w.free
+	}
+	w.cur = idle[0]
+	for _, b := range idle[1:] {
+		w.free <- b
+	}
+}
+
+func (r *replayer) run(w *replayWorker) {
+	defer r.wg.Done()
+	for b := range w.in {
+		for i := range b.recs {
+			if r.failed.Load() != nil {
+				break
+			}
+			if err := w.apply(r.partitions[b.recs[i].Group-1], &b.recs[i]); err != nil {
+				r.failed.CompareAndSwap(nil, &err)
+			}
+		}
+		b.recs, b.buf = b.recs[:0], b.buf[:0]
+		w.free <- b
+	}
+}
+
+// finish applies what is left and returns the first error.
+func (r *replayer) finish() error {
+	for _, w := range r.workers {
+		w.send()
+		close(w.in)
+	}
+	r.wg.Wait()
+	if failed := r.failed.Load(); failed != nil {
+		return *failed
+	}
+	return nil
+}
+
+// apply applies one record, on the goroutine that owns its partition.
+func (w *replayWorker) apply(p *Partition, rec *wal.Record) error {
+	apply, err := p.group.Recover(rec)
+	if err != nil || !apply {
+		return err
+	}
+	if err := w.applier.Apply(p.Table, rec.Index, rec.Payload, nil); err != nil {
+		return fmt.Errorf("partition %d, index %d: %w", p.Number, rec.Index, err)
+	}
+	return nil
+}

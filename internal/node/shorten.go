@@ -1,0 +1,95 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/snapshot"
+	"github.com/prakashpandey/vegadb/internal/wal"
+)
+
+// truncateLog lets go of what the snapshots hold: up to where the oldest one that
+// is kept still joins up. That it may go is made durable first, so that a start
+// can tell missing records from records given up.
+func (n *Node) truncateLog() error {
+	infos, err := snapshot.List(n.fs, n.dir.SnapshotDir())
+	if err != nil {
+		return err
+	}
+	floors := make(map[uint32]uint64, len(n.partitions))
+	for _, p := range n.partitions {
+		if index := snapshot.JoinIndex(infos, groupID(p.Number), n.opts.SnapshotKeep); index > 0 {
+			floors[groupID(p.Number)] = index
+		}
+	}
+	if err := n.dir.SetFloors(floors); err != nil {
+		return err
+	}
+	for group, index := range floors {
+		n.log.SetFloor(group, index)
+	}
+	_, err = n.log.Truncate()
+	return err
+}
+
+// unchanged returns, by group, the partitions whose newest snapshot says it all.
+func (n *Node) unchanged() map[uint32]*Partition {
+	idle := make(map[uint32]*Partition)
+	for _, p := range n.partitions {
+		p.mu.Lock()
+		if index := p.group.State().Index; index == p.snapshotIndex.Load() && p.waiting.size == 0 {
+			idle[groupID(p.Number)] = p
+		}
+		p.mu.Unlock()
+	}
+	return idle
+}
+
+// unpin releases the log's oldest segments from partitions that are no longer
+// written to. Such a one has fewer snapshots than are kept, or older ones than the
+// log could do with, and would pin the log for ever. It is moved on by an entry
+// without effect and gets a fresh snapshot.
+//
+// It is done only where it lets a segment go: while a partition that is written to
+// holds the same segment, the idle ones can wait, because the next round brings
+// that one on. Each partition is written once a round at most, and a round that
+// finds nothing pinned writes nothing.
+func (n *Node) unpin(idle map[uint32]*Partition) (bytes int64, err error) {
+	for {
+		pinning := n.log.Laggards()
+		for _, group := range pinning {
+			if idle[group] == nil {
+				return bytes, nil
+			}
+		}
+		if len(pinning) == 0 {
+			return bytes, nil
+		}
+		for _, group := range pinning {
+			size, err := n.moveOn(idle[group])
+			if errors.Is(err, wal.ErrNoSpace) {
+				n.logger.Warn("the log cannot be shortened further for lack of space in it", "partition", group-1)
+				return bytes, nil
+			}
+			if err != nil {
+				return bytes, fmt.Errorf("partition %d: %w", group-1, err)
+			}
+			bytes += size
+			delete(idle, group)
+		}
+		if err := n.truncateLog(); err != nil {
+			return bytes, fmt.Errorf("shorten the log: %w", err)
+		}
+	}
+}
+
+// moveOn gives a partition an entry without effect and a snapshot behind it.
+func (n *Node) moveOn(p *Partition) (bytes int64, err error) {
+	done := make(ownWait, 1)
+	entry := command.AppendClock(command.Begin(nil))
+	if err := n.submitAndWait(n.snapshots.ctx, []Part{{Partition: p, Entry: entry, Sink: done}}, done); err != nil {
+		return 0, err
+	}
+	return n.snapshotPartition(p)
+}
