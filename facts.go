@@ -77,12 +77,14 @@ func durability(fsync string) wal.SyncPolicy {
 }
 
 // maxRecordBytes is the largest atomic write that the log takes: half a segment,
-// and at least the largest value with its key and some company.
+// and at least the largest value with its key and some company. The log raises
+// its segments and its queue to what that needs.
 func maxRecordBytes(c *config.Server) int64 {
-	return max(c.LogSegmentBytes/2-segmentOverhead, c.MaxValueBytes+recordOverhead)
+	return max(min(c.LogSegmentBytes/2-segmentOverhead, mostRecordBytes), c.MaxValueBytes+recordOverhead)
 }
 
 const (
 	segmentOverhead = 1 << 20
 	recordOverhead  = 1 << 20
+	mostRecordBytes = 1 << 30 // the log format's limit
 )

@@ -97,7 +97,7 @@ func Launch(cfg Config) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, live: config.NewLive(cfg.Server), ready: make(chan struct{}), loaded: make(chan struct{}), closed: make(chan struct{})}
+	n := &Node{cfg: cfg, ready: make(chan struct{}), loaded: make(chan struct{}), closed: make(chan struct{})}
 	if err := n.loadSecurity(); err != nil {
 		return nil, err
 	}
@@ -155,6 +155,8 @@ func (n *Node) open(adminLn net.Listener) (err error) {
 	if n.node, err = node.Open(n.nodeOptions()); err != nil {
 		return err
 	}
+	n.cfg.Partitions = len(n.node.Partitions()) // the directory's, if the setting left it open
+	n.live = config.NewLive(n.cfg.Server)
 	o := server.Options{
 		Node: n.node, Live: n.live, Users: n.users, Logger: n.cfg.Logger, Version: Version,
 		Shutdown: n.cfg.OnShutdown, SettingsChanged: n.cfg.OnSettings, Facts: func() any { return n.Facts() },
@@ -197,7 +199,7 @@ func (n *Node) load(ctx context.Context) {
 	if n.loadErr = n.node.Load(ctx); n.loadErr != nil {
 		return
 	}
-	n.cfg.Logger.Info("ready", "keys", n.node.Keys(), "took", time.Since(began).Round(time.Millisecond))
+	n.cfg.Logger.Debug("ready", "keys", n.node.Keys(), "took", time.Since(began).Round(time.Millisecond))
 	close(n.ready)
 }
 
