@@ -144,7 +144,9 @@ func backgroundSave(ctx context.Context, s *peer.Server) (took time.Duration, pe
 	if err := c.BgSave(ctx).Err(); err != nil {
 		return 0, 0, err
 	}
-	for {
+	// The snapshot may be waiting for its turn when BGSAVE is answered: it has ended when it was seen at work and is no
+	// longer.
+	for seen := false; ; {
 		rss, err := s.Proc.RSS()
 		if err != nil {
 			return 0, 0, err
@@ -158,7 +160,11 @@ func backgroundSave(ctx context.Context, s *peer.Server) (took time.Duration, pe
 		if err != nil {
 			return 0, 0, err
 		}
-		if running == "0" {
+		seen = seen || running == "1"
+		if !seen && time.Since(begin) > 5*time.Second {
+			return 0, 0, fmt.Errorf("%s: BGSAVE was answered, but no snapshot was seen at work", s.Name)
+		}
+		if seen && running == "0" {
 			took = time.Since(begin)
 			if status, err := infoField(info, "rdb_last_bgsave_status"); err != nil || status != "ok" {
 				return 0, 0, fmt.Errorf("%s: the snapshot failed (status %q): %w", s.Name, status, err)
