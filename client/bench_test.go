@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// run spreads b.N calls over goroutines.
+// spread spreads b.N calls over goroutines.
 func spread(b *testing.B, goroutines int, f func(g, i int)) {
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -46,19 +46,71 @@ func benchClient(b *testing.B) *Client {
 	return c
 }
 
+// goroutineCounts are the loads that matter: a lone caller, a small service, and
+// many.
+func goroutineCounts() []int { return []int{1, 50, 1000} }
+
+func benchKeys() []string {
+	keys := make([]string, 1000)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("key%013d", i)
+	}
+	return keys
+}
+
 func BenchmarkGet(b *testing.B) {
-	for _, goroutines := range []int{1, 50, 1000} {
+	keys := benchKeys()
+	for _, goroutines := range goroutineCounts() {
 		b.Run(fmt.Sprintf("goroutines=%d", goroutines), func(b *testing.B) {
 			c := benchClient(b)
-			keys := make([]string, 1000)
-			for i := range keys {
-				keys[i] = fmt.Sprintf("key%013d", i)
-			}
-			spread(b, goroutines, func(g, i int) {
+			spread(b, goroutines, func(_, i int) {
 				if _, err := c.Get(context.Background(), keys[i%1000]); err != nil {
 					b.Error(err)
 				}
 			})
 		})
 	}
+}
+
+func BenchmarkPut(b *testing.B) {
+	keys, value := benchKeys(), make([]byte, 64)
+	for _, goroutines := range goroutineCounts() {
+		b.Run(fmt.Sprintf("goroutines=%d", goroutines), func(b *testing.B) {
+			c := benchClient(b)
+			spread(b, goroutines, func(_, i int) {
+				if _, err := c.Put(context.Background(), keys[i%1000], value); err != nil {
+					b.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkGetBatch counts batches of 100, not keys.
+func BenchmarkGetBatch(b *testing.B) {
+	keys := benchKeys()
+	c := benchClient(b)
+	spread(b, 50, func(_, i int) {
+		at := i % 10 * 100
+		if _, err := c.GetBatch(context.Background(), keys[at:at+100]); err != nil {
+			b.Error(err)
+		}
+	})
+}
+
+// BenchmarkWriteBatch counts batches of 100, not keys.
+func BenchmarkWriteBatch(b *testing.B) {
+	keys, value := benchKeys(), make([]byte, 64)
+	c := benchClient(b)
+	batches := make([]Batch, 50)
+	spread(b, 50, func(g, i int) {
+		at, batch := i%10*100, &batches[g]
+		batch.Reset()
+		for _, key := range keys[at : at+100] {
+			batch.Put(key, value)
+		}
+		if _, err := c.Batch(context.Background(), batch); err != nil {
+			b.Error(err)
+		}
+	})
 }

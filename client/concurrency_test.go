@@ -159,6 +159,7 @@ func TestHotPathAllocatesOnlyTheValue(t *testing.T) {
 	value := make([]byte, 64)
 	c, ctx := open(t, staticServer(t, value)), context.Background()
 	dst := make([]byte, 0, 64)
+	var batch Batch
 	for name, f := range map[string]struct {
 		want float64
 		call func()
@@ -167,6 +168,13 @@ func TestHotPathAllocatesOnlyTheValue(t *testing.T) {
 		"Get":     {1, func() { c.Get(ctx, "key") }},
 		"Put":     {0, func() { c.Put(ctx, "key", value, WithTTL(time.Hour)) }},
 		"Delete":  {0, func() { c.Delete(ctx, "key") }},
+		"filling a Batch": {0, func() {
+			batch.Reset()
+			for range 100 {
+				batch.Put("key", value)
+				batch.Increment("n", 1)
+			}
+		}},
 	} {
 		f.call()
 		if n := testing.AllocsPerRun(500, f.call); n > f.want {

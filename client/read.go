@@ -122,7 +122,6 @@ func (r *reader) settle(count int) error {
 	}
 	for i := range count {
 		cl := r.calls[i]
-		r.calls[i] = nil
 		if cl == nil {
 			continue
 		}
@@ -131,6 +130,10 @@ func (r *reader) settle(count int) error {
 		}
 		cl.done <- struct{}{}
 	}
+	// Views would keep a large buffer alive that was given up.
+	clear(r.frames[:])
+	clear(r.calls[:])
+	r.scratch.Body = nil
 	return failed
 }
 
