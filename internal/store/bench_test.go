@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// load puts n keys of 16 bytes with values of 64 bytes into tables, by partition of the key's number, and returns the longest
-// single Put.
+// load puts n keys of 16 bytes with values of 64 bytes into tables, by partition of the key's number, and returns
+// the longest single Put.
 func load(tables []*Table, n int) (longest time.Duration) {
 	var key [16]byte
 	var value [64]byte

@@ -13,9 +13,9 @@ import (
 //	│ 12 tags  │ meta │ 12 refs                              │
 //	└──────────┴──────┴──────────────────────────────────────┘
 //
-// A tag is 8 bits of the hash, never 0; tag 0 marks a slot that is empty. meta belongs to the *home* of the same number (see
-// segment): 4 bits count its entries that live in the next bucket, 4 bits those in the stash, 24 bits are the number of the
-// last image that has this home's entries.
+// A tag is 8 bits of the hash, never 0; tag 0 marks a slot that is empty. meta belongs to the *home* of the same
+// number (see segment): 4 bits count its entries that live in the next bucket, 4 bits those in the stash, 24 bits
+// are the number of the last image that has this home's entries.
 type bucket struct {
 	tags [bucketSlots]uint8
 	meta uint32
@@ -51,7 +51,8 @@ const (
 	highs = 0x8080808080808080
 )
 
-// zeros marks the zero bytes of w with their high bit. A byte above a zero byte may be marked wrongly, so a mark is a hint.
+// zeros marks the zero bytes of w with their high bit. A byte above a zero byte may be marked wrongly, so a mark
+// is a hint.
 func zeros(w uint64) uint64 { return (w - lows) &^ w & highs }
 
 // match marks the slots whose tag may be t: bit 8i+7 of lo is slot i, bit 8i+7 of hi is slot 8+i.
@@ -78,15 +79,16 @@ func (b *bucket) set(slot int, tag uint8, ref uint32) {
 	b.tags[slot], b.refs[slot] = tag, ref
 }
 
-// segment is a page of buckets for one range of hash space. Its length is fixed: a segment that is full splits in two.
+// segment is a page of buckets for one range of hash space. Its length is fixed: a segment that is full splits in
+// two.
 //
 //	┌────────┬────────────────────────────┬─────────────┐
 //	│ header │ homes (59)                 │ stash (4)   │   64 × 64 bytes
 //	└────────┴────────────────────────────┴─────────────┘
 //
-// The range is divided evenly and *in order* among the homes. An entry lives in its home's bucket, else in the next
-// one (the last one's next is the first), else in the stash. Order is what makes the rest simple: a split divides every home's range in
-// two, a merge joins two, so a place in hash space is a cursor that survives both.
+// The range is divided evenly and *in order* among the homes. An entry lives in its home's bucket, else in the
+// next one (the last one's next is the first), else in the stash. Order is what makes the rest simple: a split
+// divides every home's range in two, a merge joins two, so a place in hash space is a cursor that survives both.
 type segment struct{ p unsafe.Pointer }
 
 // segmentHeader is the first line of a segment. A page of zeros is an empty segment, but for ref.

@@ -65,8 +65,8 @@ var spanShapes = func() (shapes [firstRun]spanShape) {
 	return shapes
 }()
 
-// shapeOf picks the smallest span with room for 8 blocks (and at least 4 pages) whose unused end is below 1/64 of it, or
-// the one with the least unused end among those up to twice as long.
+// shapeOf picks the smallest span with room for 8 blocks (and at least 4 pages) whose unused end is below 1/64 of
+// it, or the one with the least unused end among those up to twice as long.
 func shapeOf(size uint64) spanShape {
 	least := max(4, int((size*8+pageSize-1)/pageSize))
 	best, bestWaste := least, 1.0

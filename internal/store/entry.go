@@ -6,8 +6,9 @@ import (
 	"unsafe"
 )
 
-// Entry is one key with its value and what is known about it. Key and Value are views into the table: valid only while
-// the stripe is locked, and not to be changed. A view that an Image or a Scan hands out says for itself how long it holds.
+// Entry is one key with its value and what is known about it. Key and Value are views into the table: valid only
+// while the stripe is locked, and not to be changed. A view that an Image or a Scan hands out says for itself how
+// long it holds.
 type Entry struct {
 	Key, Value []byte
 	Version    uint64 // log index of the last write
@@ -22,7 +23,8 @@ type Meta struct {
 	Kind     uint8
 }
 
-// A block holds one entry. All numbers are little-endian; widths follow from flags, so that a small entry pays 8 bytes:
+// A block holds one entry. All numbers are little-endian; widths follow from flags, so that a small entry pays 8
+// bytes:
 //
 //	┌───────┬──────┬─────────┬────────┬──────────┬─────────┬───────────┬─────┬───────┐
 //	│ flags │ kind │ [class] │ keyLen │ valueLen │ version │ [expires] │ key │ value │

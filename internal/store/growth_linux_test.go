@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// threadTime is the processor time of the calling thread: what a Put itself costs (page faults and splits included), on a
-// machine where others may run in between.
+// threadTime is the processor time of the calling thread: what a Put itself costs (page faults and splits
+// included), on a machine where others may run in between.
 func threadTime(b *testing.B) time.Duration {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts); err != nil {

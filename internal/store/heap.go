@@ -12,8 +12,9 @@ import (
 //	│ chunk (1 …)   │ offset in 8-byte units│
 //	└───────────────┴───────────────────────┘
 //
-// A chunk is 1 MiB of 256 pages, or one very large block in a mapping of its own, then with offset 0. Within a chunk,
-// pages are handed out in runs: a segment (1 page), a span of small blocks (≥ 4 pages), a large block (≥ 9 pages).
+// A chunk is 1 MiB of 256 pages, or one very large block in a mapping of its own, then with offset 0. Within a
+// chunk, pages are handed out in runs: a segment (1 page), a span of small blocks (≥ 4 pages), a large block (≥ 9
+// pages).
 //
 // Invariants: chunk 0 does not exist, so that ref 0 means "none". A page is in exactly one run or free. A free page
 // that is not dirty reads as zero. A run of ≥ 4 pages has spans[first page / 4] for itself.
@@ -73,7 +74,8 @@ func (b *bitmap) unset(from, n int) {
 	}
 }
 
-// run returns the first run of set bits at or after from: its start and length; the start is chunkPages if there is none.
+// run returns the first run of set bits at or after from: its start and length; the start is chunkPages if there
+// is none.
 func (b *bitmap) run(from int) (start, n int) {
 	start = b.next(from, 0)
 	return start, b.next(start, ^uint64(0)) - start
@@ -210,8 +212,8 @@ func (h *heap) clean(m *chunkMeta, page, n int, p unsafe.Pointer) {
 	m.dirty.unset(page, n)
 }
 
-// trim gives a chunk's dirty free pages back to the system, or the whole chunk if nothing is in it. It reports whether
-// there was something to do.
+// trim gives a chunk's dirty free pages back to the system, or the whole chunk if nothing is in it. It reports
+// whether there was something to do.
 func (h *heap) trim(c uint32) bool {
 	m := h.chunks[c].meta
 	if m == nil || m.freePages == 0 {

@@ -11,12 +11,14 @@ import (
 
 // Image is a table as it was at one instant, read while the table is written. It belongs to one goroutine.
 //
-// The iterator walks the homes of each stripe in order. A writer that is about to change a home which some image still
-// needs, copies its entries to that image's queue first, and notes in the home the number of the newest image; the iterator
-// passes over homes noted so. Each home as it was at the start thus reaches Next once, by one way or the other. Large
-// blocks are not copied but pinned: who wants to change one meanwhile, moves to another block.
+// The iterator walks the homes of each stripe in order. A writer that is about to change a home which some image
+// still needs, copies its entries to that image's queue first, and notes in the home the number of the newest
+// image; the iterator passes over homes noted so. Each home as it was at the start thus reaches Next once, by one
+// way or the other. Large blocks are not copied but pinned: who wants to change one meanwhile, moves to another
+// block.
 //
-// What an image keeps in memory is what writers changed and Next has not yet handed out: Next takes queues before it walks on.
+// What an image keeps in memory is what writers changed and Next has not yet handed out: Next takes queues before
+// it walks on.
 type Image struct {
 	table  *Table
 	len    int
@@ -43,7 +45,8 @@ type view struct {
 	spare  saved
 }
 
-// saved is a buffer of entries outside the Go heap. Each is a length and the start of a block, or 0 and a ref for a block that is pinned.
+// saved is a buffer of entries outside the Go heap. Each is a length and the start of a block, or 0 and a ref for
+// a block that is pinned.
 type saved struct {
 	p    unsafe.Pointer
 	size int
@@ -83,8 +86,8 @@ func (t *Table) Image() *Image {
 // Len is the number of entries in the image: as many as Next will hand out.
 func (i *Image) Len() int { return i.len }
 
-// Next returns more entries, in the room of dst; none means that all were handed out. They are valid until the next call of Next or
-// Close.
+// Next returns more entries, in the room of dst; none means that all were handed out. They are valid until the
+// next call of Next or Close.
 func (i *Image) Next(dst []Entry) []Entry {
 	dst = dst[:0]
 	for len(dst) == 0 {
@@ -146,7 +149,8 @@ func (i *Image) settle() {
 	v.free(b)
 }
 
-// fetch fills ready: from the queues if a writer has put something there, else by walking on. False: there is no more.
+// fetch fills ready: from the queues if a writer has put something there, else by walking on. False: there is no
+// more.
 func (i *Image) fetch() bool {
 	for len(i.ready) == 0 {
 		n := i.at
@@ -326,8 +330,8 @@ func (v *view) detach() {
 	}
 }
 
-// renumber starts the numbers of images anew when 24 bits are used up: running ones become 1, 2, …, and a home that has been
-// saved for the first k of them becomes k. All stripes are locked.
+// renumber starts the numbers of images anew when 24 bits are used up: running ones become 1, 2, …, and a home
+// that has been saved for the first k of them becomes k. All stripes are locked.
 func (t *Table) renumber() {
 	t.images = 0
 	for n := range t.stripes {

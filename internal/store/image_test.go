@@ -19,9 +19,9 @@ func counterValue(n uint64, size int) []byte {
 	return v
 }
 
-// TestImageIsExactWhileWritersRun lets writers number their writes under one lock per key, takes images between writes of
-// all of them (as a partition's lock does in the server), and compares each image with the numbers of that moment. Memory
-// comes from the Go heap, so that the race detector sees it.
+// TestImageIsExactWhileWritersRun lets writers number their writes under one lock per key, takes images between
+// writes of all of them (as a partition's lock does in the server), and compares each image with the numbers of
+// that moment. Memory comes from the Go heap, so that the race detector sees it.
 func TestImageIsExactWhileWritersRun(t *testing.T) {
 	const keys, writers, images = 800, 3, 6
 	tab, mem := newTable(t, Options{shape: tiny(), source: heapSource{}})

@@ -2,9 +2,9 @@ package store
 
 import "math/bits"
 
-// Hash space is divided by the 48 upper bits of a hash into *cells*; the lower bits serve as tag only. From the top,
-// the bits choose: stripe | directory entry (down to the segment's depth) | home within the segment. Everything that walks a table
-// (Scan, Sweep, Image) walks cells in ascending order.
+// Hash space is divided by the 48 upper bits of a hash into *cells*; the lower bits serve as tag only. From the
+// top, the bits choose: stripe | directory entry (down to the segment's depth) | home within the segment.
+// Everything that walks a table (Scan, Sweep, Image) walks cells in ascending order.
 const (
 	cellBits = 48
 	hashRest = 64 - cellBits
@@ -24,8 +24,8 @@ func (p place) startOf(cell uint64) uint64 { return cell &^ (1<<(cellBits-p.shif
 // end is the first cell after the segment.
 func (p place) end() uint64 { return p.start + 1<<(cellBits-p.shift) }
 
-// homeOf returns which of n homes a cell belongs to: the cell's distance into the segment as a fraction of 2^64, times n.
-// With the fraction exact, the homes of a segment's halves lie each within one home of the whole.
+// homeOf returns which of n homes a cell belongs to: the cell's distance into the segment as a fraction of 2^64,
+// times n. With the fraction exact, the homes of a segment's halves lie each within one home of the whole.
 func homeOf(cell uint64, shift uint, n int) int {
 	home, _ := bits.Mul64(cell<<(hashRest+shift), uint64(n))
 	return int(home)

@@ -4,9 +4,9 @@ import (
 	"math/bits"
 )
 
-// PrefetchBucket and PrefetchEntry fetch what a lookup will read into the processor's cache, for callers that have several
-// lookups to do: first PrefetchBucket for all of them, then PrefetchEntry for all, then the lookups. The waits for memory then overlap. Both lock for
-// themselves and change nothing.
+// PrefetchBucket and PrefetchEntry fetch what a lookup will read into the processor's cache, for callers that
+// have several lookups to do: first PrefetchBucket for all of them, then PrefetchEntry for all, then the lookups.
+// The waits for memory then overlap. Both lock for themselves and change nothing.
 func (t *Table) PrefetchBucket(h uint64) {
 	s := t.Stripe(h)
 	s.Lock()

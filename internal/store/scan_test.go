@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestScanSeesWhatStaysWhileTheTableGrowsAndShrinks runs scans against a writer that adds and removes thousands of other keys.
+// TestScanSeesWhatStaysWhileTheTableGrowsAndShrinks runs scans against a writer that adds and removes thousands
+// of other keys.
 func TestScanSeesWhatStaysWhileTheTableGrowsAndShrinks(t *testing.T) {
 	const stay, come = 500, 6000
 	tab, _ := newTable(t, Options{shape: tiny(), source: heapSource{}})

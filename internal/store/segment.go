@@ -150,8 +150,8 @@ func (s *shard) fetch(g segment, bucket int) {
 // fetchAhead is how many buckets ahead of their turn entries are fetched into the cache.
 const fetchAhead = 2
 
-// split replaces a segment by two halves. Nothing is saved for images: each home of a half lies within one home of the
-// whole, and takes over its image number.
+// split replaces a segment by two halves. Nothing is saved for images: each home of a half lies within one home
+// of the whole, and takes over its image number.
 func (s *shard) split(g segment, at place) {
 	depth := at.shift - s.bits
 	if depth == s.depth {
@@ -170,8 +170,8 @@ type whole struct {
 	at place
 }
 
-// rebuild makes the segment for one part of a segment that is being split. Should all entries crowd into a few homes, a part
-// can be too full as well; then it is split in turn.
+// rebuild makes the segment for one part of a segment that is being split. Should all entries crowd into a few
+// homes, a part can be too full as well; then it is split in turn.
 func (s *shard) rebuild(old *whole, at place) {
 	if at.shift > maxShift {
 		panic(fmt.Sprintf("store: more than %d keys share %d bits of their hash", bucketSlots, at.shift))
@@ -218,8 +218,8 @@ func (s *shard) bookDir(entries int) {
 	s.book(int64(entries) * int64(unsafe.Sizeof(uintptr(0))))
 }
 
-// merge joins a segment that has become almost empty with its other half, and again while that is possible. It must not be
-// called while images read the shard: two homes with different image numbers would become one.
+// merge joins a segment that has become almost empty with its other half, and again while that is possible. It
+// must not be called while images read the shard: two homes with different image numbers would become one.
 func (s *shard) merge(cell uint64) {
 	for {
 		g, at, ok := s.segmentAt(cell)

@@ -7,11 +7,11 @@ import (
 	"unsafe"
 )
 
-// shard is the content of one stripe: a directory, its segments and the heap they and the entries live in. Clear gives the
-// stripe a new shard; the old one lives on while images read it. Guarded by the stripe's lock.
+// shard is the content of one stripe: a directory, its segments and the heap they and the entries live in. Clear
+// gives the stripe a new shard; the old one lives on while images read it. Guarded by the stripe's lock.
 //
-// Invariants: the directory has 2^depth entries; a segment of depth d fills 2^(depth-d) of them, next to each other and
-// aligned; entry 0 means that nothing was ever put there.
+// Invariants: the directory has 2^depth entries; a segment of depth d fills 2^(depth-d) of them, next to each
+// other and aligned; entry 0 means that nothing was ever put there.
 type shard struct {
 	// what every lookup reads
 	dir   []uintptr // address of a segment | its depth: the address is a multiple of pageSize
@@ -66,8 +66,8 @@ func (s *shard) index(cell uint64) uint64 {
 	return cell << (hashRest + s.bits) >> (64 - s.depth)
 }
 
-// segmentAt returns the segment that a cell belongs to and its place. Without one, ok is false and the place is that of the
-// directory entry.
+// segmentAt returns the segment that a cell belongs to and its place. Without one, ok is false and the place is
+// that of the directory entry.
 func (s *shard) segmentAt(cell uint64) (g segment, at place, ok bool) {
 	d := s.dir[s.index(cell)]
 	depth := s.depth
@@ -96,7 +96,8 @@ type found struct {
 	ref    uint32
 }
 
-// find looks a key up; when it is absent, g, at.shift and home are set if there is a segment. at.start is left to touch.
+// find looks a key up; when it is absent, g, at.shift and home are set if there is a segment. at.start is left to
+// touch.
 func (s *shard) find(h uint64, key []byte) (f found, ok bool) {
 	d := s.dir[h<<s.bits>>(64-s.depth)]
 	if d == 0 {
@@ -165,7 +166,8 @@ func (s *shard) block(ref uint32) block { return block{s.addr(ref)} }
 // hashOf is the hash of the entry in a block.
 func (s *shard) hashOf(ref uint32) uint64 { return maphash.Bytes(s.seed, s.block(ref).key()) }
 
-// refsOfHome collects the entries of one home, wherever in the segment they live. dst has room for the most there can be.
+// refsOfHome collects the entries of one home, wherever in the segment they live. dst has room for the most there
+// can be.
 func (s *shard) refsOfHome(g segment, at place, home int, dst *[homeMost]uint32) (n int) {
 	b := g.bucket(home)
 	prev := home - 1

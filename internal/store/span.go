@@ -9,8 +9,8 @@ import (
 
 // span is a run of pages: carved into blocks of one class, or one block of a class ≥ firstRun.
 //
-// Invariants (class < firstRun): blocks ≥ fresh were never handed out; the free list has exactly fresh - live blocks,
-// all below fresh; the span is on its class's partial list exactly when live < the shape's blocks.
+// Invariants (class < firstRun): blocks ≥ fresh were never handed out; the free list has exactly fresh - live
+// blocks, all below fresh; the span is on its class's partial list exactly when live < the shape's blocks.
 type span struct {
 	class uint8
 	pages uint8  // 0: no span starts here
@@ -55,8 +55,8 @@ func (h *heap) alloc(class uint8, size uint64) (ref uint32, grown int64) {
 
 func pageRound(n uint64) uint64 { return (n + pageSize - 1) &^ (pageSize - 1) }
 
-// allocBig makes a mapping with room for capacity bytes, of which size count as used: pages that were never written take
-// no memory.
+// allocBig makes a mapping with room for capacity bytes, of which size count as used: pages that were never
+// written take no memory.
 func (h *heap) allocBig(size, capacity uint64) (ref uint32, grown int64) {
 	n, used := uintptr(pageRound(capacity)), uintptr(pageRound(size))
 	c := h.addChunk(chunk{base: h.source().alloc(n), size: n, used: used, refs: 1})

@@ -12,8 +12,9 @@ func (s *Stripe) Find(h uint64, key []byte, e *Entry) bool {
 	return ok
 }
 
-// Put sets a key's value and meta, and reports whether the key is new. Neither key nor value may be a view into the
-// table, with the exception of the entry's own key. Nothing is allocated when the value's size class stays the same.
+// Put sets a key's value and meta, and reports whether the key is new. Neither key nor value may be a view into
+// the table, with the exception of the entry's own key. Nothing is allocated when the value's size class stays
+// the same.
 func (s *Stripe) Put(h uint64, key, value []byte, m Meta) (created bool) {
 	f, ok := s.touch(h, key)
 	if ok {
@@ -25,8 +26,9 @@ func (s *Stripe) Put(h uint64, key, value []byte, m Meta) (created bool) {
 	return true
 }
 
-// Append adds a tail to a key's value, sets its meta, and returns the value's new length. Room to grow is taken ahead, so
-// that the value is copied about four times in its life, however small the tails are. An absent key is created.
+// Append adds a tail to a key's value, sets its meta, and returns the value's new length. Room to grow is taken
+// ahead, so that the value is copied about four times in its life, however small the tails are. An absent key is
+// created.
 func (s *Stripe) Append(h uint64, key, tail []byte, m Meta) (newLen int) {
 	f, ok := s.touch(h, key)
 	if !ok {
@@ -102,8 +104,9 @@ func (s *Stripe) create(f *found, h uint64, key, value []byte, m Meta) {
 	}
 }
 
-// resize gives an entry a value of valueLen bytes, of which the first keep are those it has now, and a new meta. It returns
-// the block and where in it the value starts; the caller writes the rest. If roomy, a block that has to move takes room for more.
+// resize gives an entry a value of valueLen bytes, of which the first keep are those it has now, and a new meta.
+// It returns the block and where in it the value starts; the caller writes the rest. If roomy, a block that has
+// to move takes room for more.
 func (s *Stripe) resize(f *found, keep, valueLen int, m Meta, roomy bool) (block, int) {
 	d := s.shard
 	b := d.block(f.ref)
@@ -163,8 +166,8 @@ func (s *shard) newBlock(n *header, roomy bool) uint32 {
 	return ref
 }
 
-// fits tells whether an entry can be rewritten in the block it has: nobody else reads the block, and it is neither too small
-// nor much too large. If it can, the header is completed for that block.
+// fits tells whether an entry can be rewritten in the block it has: nobody else reads the block, and it is
+// neither too small nor much too large. If it can, the header is completed for that block.
 func (s *shard) fits(ref uint32, was, now *header) bool {
 	size := uint64(now.len())
 	class := was.blockClass()

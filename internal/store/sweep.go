@@ -14,12 +14,13 @@ type sweeper struct {
 	spots [64]spot // by stripe
 }
 
-// Sweep removes entries that expired before stamp, the log's time, as far as a budget of about so many entries goes; the next call goes
-// on where this one stopped. wall is the node's clock: with Due, the caller may move the log's time ahead. Segments
-// in which nothing can have expired cost one look.
+// Sweep removes entries that expired before stamp, the log's time, as far as a budget of about so many entries
+// goes; the next call goes on where this one stopped. wall is the node's clock: with Due, the caller may move the
+// log's time ahead. Segments in which nothing can have expired cost one look.
 //
-// Sweep also does the housekeeping, so it is to be called now and then even if nothing expires: it unmaps what Clear left, moves entries out of
-// spans that have become sparse, joins segments that have, and gives free pages back.
+// Sweep also does the housekeeping, so it is to be called now and then even if nothing expires: it unmaps what
+// Clear left, moves entries out of spans that have become sparse, joins segments that have, and gives free pages
+// back.
 func (t *Table) Sweep(stamp, wall int64, budget int) (r SweepResult) {
 	t.sweepMu.Lock()
 	defer t.sweepMu.Unlock()

@@ -86,8 +86,8 @@ func TestDeletingEverythingGivesTheMemoryBack(t *testing.T) {
 	}
 }
 
-// TestRefillingWithOtherSizesReusesTheMemory deletes nine entries of ten and refills with values of another size class,
-// over and over: what the table holds must stay in proportion to what is in it.
+// TestRefillingWithOtherSizesReusesTheMemory deletes nine entries of ten and refills with values of another size
+// class, over and over: what the table holds must stay in proportion to what is in it.
 func TestRefillingWithOtherSizesReusesTheMemory(t *testing.T) {
 	tab, mem := newTable(t, Options{Stripes: 1})
 	const n = 40_000

@@ -18,8 +18,8 @@ type Options struct {
 	images uint32 // tests: number of the last image
 }
 
-// Table holds the entries of one partition. Entries are reached through their Stripe, under its lock; everything else locks
-// for itself, and must not be called while a stripe is held, unless it says so.
+// Table holds the entries of one partition. Entries are reached through their Stripe, under its lock; everything
+// else locks for itself, and must not be called while a stripe is held, unless it says so.
 type Table struct {
 	seed    maphash.Seed
 	shift   uint // 64 - stripe bits
@@ -108,7 +108,8 @@ func (t *Table) Stripe(h uint64) *Stripe { return &t.stripes[h>>t.shift] }
 // AllStripes is the mask of all stripes.
 func (t *Table) AllStripes() uint64 { return 1<<uint(len(t.stripes)) - 1 }
 
-// LockMask locks the stripes whose bits are set, in ascending order: callers that lock no other way cannot deadlock.
+// LockMask locks the stripes whose bits are set, in ascending order: callers that lock no other way cannot
+// deadlock.
 func (t *Table) LockMask(mask uint64) {
 	for ; mask != 0; mask &= mask - 1 {
 		t.stripes[bits.TrailingZeros64(mask)].Lock()
@@ -183,8 +184,8 @@ func (t *Table) Full() bool {
 	return false
 }
 
-// Clear removes all entries. Its time does not depend on how many there are: the memory is unmapped by later Sweeps. Images
-// that are running keep their view.
+// Clear removes all entries. Its time does not depend on how many there are: the memory is unmapped by later
+// Sweeps. Images that are running keep their view.
 func (t *Table) Clear() {
 	t.LockMask(t.AllStripes())
 	defer t.UnlockMask(t.AllStripes())
@@ -204,7 +205,8 @@ func (t *Table) replaceShards(src source) {
 	}
 }
 
-// Close gives all memory back. Afterwards the table is empty, and a write panics. Images still running keep their view.
+// Close gives all memory back. Afterwards the table is empty, and a write panics. Images still running keep their
+// view.
 func (t *Table) Close() {
 	t.LockMask(t.AllStripes())
 	t.replaceShards(nil)

@@ -68,8 +68,8 @@ func (s *shard) sparse(p *span) bool {
 	return live*2 <= blocks && int(s.free[p.class])-(blocks-live) >= live
 }
 
-// evacuate moves the entries of a span to others of its class and gives its pages back. An entry that moves does not change, so images
-// need not know.
+// evacuate moves the entries of a span to others of its class and gives its pages back. An entry that moves does
+// not change, so images need not know.
 func (s *shard) evacuate(r spanRef) (moved int) {
 	p := s.span(r)
 	shape := &spanShapes[p.class]
