@@ -131,8 +131,8 @@ func (r *reader) settle(count int) error {
 		cl.done <- struct{}{}
 	}
 	// Views would keep a large buffer alive that was given up.
-	clear(r.frames[:])
-	clear(r.calls[:])
+	clear(r.frames[:count])
+	clear(r.calls[:count])
 	r.scratch.Body = nil
 	return failed
 }
