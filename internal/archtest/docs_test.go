@@ -44,6 +44,25 @@ func TestLinksBetweenThePagesLeadSomewhere(t *testing.T) {
 	}
 }
 
+func TestEachDecisionHasItsOwnNumber(t *testing.T) {
+	pages, err := filepath.Glob(filepath.Join(root, "docs/decisions/*.md"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no decisions found (%v)", err)
+	}
+	taken := map[string]string{}
+	for _, page := range pages {
+		name := filepath.Base(page)
+		number, _, ok := strings.Cut(name, "-")
+		if !ok || len(number) != 4 {
+			t.Errorf("%s: decisions are named NNNN-title.md", name)
+		}
+		if other := taken[number]; other != "" {
+			t.Errorf("%s and %s have the same number", other, name)
+		}
+		taken[number] = name
+	}
+}
+
 // hasAnchor says whether a file or directory exists and, for a page and a name, has a heading of that name.
 func hasAnchor(path, anchor string) bool {
 	info, err := os.Stat(path)
