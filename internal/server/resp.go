@@ -38,7 +38,14 @@ func (s *Session) setParserLimits() {
 // bytes it took.
 func (s *Session) consumeRESP(data []byte) int {
 	n := 0
+	ahead := s.worthLookingAhead()
 	for n < len(data) && !s.parked && !s.closing {
+		if ahead {
+			if took := s.runAhead(data[n:]); took > 0 {
+				n += took
+				continue
+			}
+		}
 		args, took, err := s.parser.Next(data[n:], s.args[:0])
 		if err != nil {
 			s.protocolError(err)
@@ -102,6 +109,11 @@ func (s *Session) execute(args [][]byte) {
 		return
 	}
 	spec, err := command.Resolve(args)
+	s.executeAs(spec, args, err)
+}
+
+// executeAs is execute for a command that has been resolved.
+func (s *Session) executeAs(spec *command.Spec, args [][]byte, err error) {
 	if err == nil {
 		err = s.refuse(spec, args)
 	}
@@ -256,9 +268,12 @@ func writeError(w *resp.Writer, err error) {
 // readKey serves a read of one key.
 func (s *Session) readKey(spec *command.Spec, args [][]byte) {
 	key := args[spec.FirstKey]
-	t := s.srv.node.Partition(key).Table
-	h := t.Hash(key)
-	stripe := t.Stripe(h)
+	p, h := s.place.p, s.place.hash
+	if p == nil {
+		p = s.srv.node.Partition(key)
+		h = p.Table.Hash(key)
+	}
+	stripe := p.Table.Stripe(h)
 	stripe.Lock()
 	if stripe.Find(h, key, &s.entry) && !command.Expired(s.entry.ExpireAt, s.now) {
 		spec.Read(&s.w, args, &s.entry, s.now)
@@ -286,7 +301,10 @@ func (s *Session) writeKey(spec *command.Spec, args [][]byte) {
 	if spec.Mode != nil {
 		mode = spec.Mode(args)
 	}
-	p := s.srv.node.Partition(args[spec.FirstKey])
+	p := s.place.p
+	if p == nil {
+		p = s.srv.node.Partition(args[spec.FirstKey])
+	}
 	s.submit(p, entry, spec, mode, args)
 }
 

@@ -76,6 +76,7 @@ type Session struct {
 	args    [][]byte
 	inline  inlineSink
 	held    heldCommand
+	place   place  // of the command being executed, if it is known already
 	name    string // CLIENT SETNAME
 	libName string
 	libVer  string

@@ -153,3 +153,45 @@ func BenchmarkSession(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkPipelineOfScatteredKeys has more data than the processor's cache: the
+// cost is that of waiting for memory.
+func BenchmarkPipelineOfScatteredKeys(b *testing.B) {
+	const keys = 1_000_000
+	c := newHarness(b, harnessOptions{settings: func(c *config.Server) { c.Partitions = 64 }}).connect()
+	batches := func(command string, value string, n, count int) [][]byte {
+		var all [][]byte
+		for range count {
+			var batch strings.Builder
+			for range n {
+				if value == "" {
+					fmt.Fprintf(&batch, "*2\r\n$3\r\n%s\r\n$16\r\nkey:%012d\r\n", command, rand.IntN(keys))
+				} else {
+					fmt.Fprintf(&batch, "*3\r\n$3\r\n%s\r\n$16\r\nkey:%012d\r\n$64\r\n%s\r\n", command, rand.IntN(keys), value)
+				}
+			}
+			all = append(all, []byte(batch.String()))
+		}
+		return all
+	}
+	value := strings.Repeat("v", 64)
+	for i := range keys {
+		c.ses.Input(fmt.Appendf(nil, "*3\r\n$3\r\nSET\r\n$16\r\nkey:%012d\r\n$64\r\n%s\r\n", i, value))
+		c.ses.Sent()
+	}
+	for _, n := range []int{16, 100} {
+		for command, value := range map[string]string{"GET": "", "SET": value} {
+			b.Run(fmt.Sprintf("%s/pipeline=%d", command, n), func(b *testing.B) {
+				requests := batches(command, value, n, 100_000/n)
+				b.ReportAllocs()
+				i := 0
+				for b.Loop() {
+					c.ses.Input(requests[i%len(requests)])
+					c.ses.w.Buf = c.ses.w.Buf[:0]
+					i++
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/command")
+			})
+		}
+	}
+}

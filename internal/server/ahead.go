@@ -1,0 +1,128 @@
+package server
+
+import (
+	"sync"
+
+	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/node"
+)
+
+// A pipeline's commands are looked at a few at a time before the first of them is
+// executed, so that the waits for memory of their lookups overlap: with more data
+// than the processor's cache holds, those waits are most of a command's cost.
+
+// aheadCommands are looked at together. More would push one another out of the
+// cache's queue of outstanding loads.
+const aheadCommands = 16
+
+// aheadFrom is how much data there must be for looking ahead to pay: what the
+// cache holds anyway is found without.
+const aheadFrom = 16 << 20
+
+// place is where a key lives: its partition and its hash in the partition's table.
+type place struct {
+	p    *node.Partition
+	hash uint64
+}
+
+// ahead is the commands that are looked at together.
+type ahead struct {
+	args     [][]byte
+	commands [aheadCommands]aheadCommand
+}
+
+type aheadCommand struct {
+	arg0, arg1 int // ahead.args[arg0:arg1]
+	end        int // of the command in the input
+	spec       *command.Spec
+	err        error
+	place      place
+}
+
+// aheadPool lends the scratch to sessions while they work.
+var aheadPool = sync.Pool{New: func() any { return new(ahead) }}
+
+// worthLookingAhead reports whether the session is in its plain state, in which
+// one command after another is executed, and there is data enough.
+func (s *Session) worthLookingAhead() bool {
+	return s.user != nil && s.waitHead == nil && s.srv.node.Memory().Used() > aheadFrom && s.srv.node.Ready()
+}
+
+// runAhead executes some commands at the front of data together and returns how
+// many bytes they took: 0 when there are not at least two whole ones.
+func (s *Session) runAhead(data []byte) (took int) {
+	a := aheadPool.Get().(*ahead)
+	n := s.parseAhead(a, data)
+	if n >= 2 {
+		s.fetchAhead(a, n)
+		took = s.executeAhead(a, n)
+	}
+	if n < 2 || took < a.commands[n-1].end {
+		s.parser.Reset() // it has seen further than what was executed
+	}
+	clear(a.args)
+	a.args = a.args[:0]
+	aheadPool.Put(a)
+	return took
+}
+
+// parseAhead takes whole commands off the front of data. It stops at an inline
+// command, whose parsing rewrites the input, and at whatever is not in order: the
+// ordinary way deals with that when it gets there.
+func (s *Session) parseAhead(a *ahead, data []byte) (n int) {
+	for off := 0; n < aheadCommands && off < len(data) && data[off] == '*'; n++ {
+		start := len(a.args)
+		args, took, err := s.parser.Next(data[off:], a.args)
+		if err != nil || took == 0 || len(args) == start {
+			break
+		}
+		a.args = args
+		off += took
+		a.commands[n] = aheadCommand{arg0: start, arg1: len(args), end: off}
+	}
+	return n
+}
+
+// fetchAhead asks for the memory that the commands' lookups will read.
+func (s *Session) fetchAhead(a *ahead, n int) {
+	for i := range a.commands[:n] {
+		c := &a.commands[i]
+		args := a.args[c.arg0:c.arg1]
+		if c.spec, c.err = command.Resolve(args); c.err != nil || c.spec.Kind == command.KindServer {
+			continue
+		}
+		if c.spec.Kind == command.KindWrite && s.srv.node.Deferred() {
+			continue // applied later, by somebody else
+		}
+		key := args[c.spec.FirstKey]
+		p := s.srv.node.Partition(key)
+		c.place = place{p, p.Table.Hash(key)}
+		p.Table.PrefetchBucket(c.place.hash)
+	}
+	for i := range a.commands[:n] {
+		if c := &a.commands[i]; c.place.p != nil {
+			c.place.p.Table.PrefetchEntry(c.place.hash)
+		}
+	}
+}
+
+// executeAhead executes the commands one after another, as far as the session
+// goes on, and returns how many bytes they took.
+func (s *Session) executeAhead(a *ahead, n int) (took int) {
+	for i := range a.commands[:n] {
+		c := &a.commands[i]
+		args := a.args[c.arg0:c.arg1]
+		took = c.end
+		if s.barrier {
+			s.hold(args)
+			break
+		}
+		s.place = c.place
+		s.executeAs(c.spec, args, c.err)
+		s.place = place{}
+		if s.parked || s.closing {
+			break
+		}
+	}
+	return took
+}
