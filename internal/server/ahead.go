@@ -5,6 +5,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/node"
+	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
 // A pipeline's commands are looked at a few at a time before the first of them is
@@ -29,6 +30,7 @@ type place struct {
 type ahead struct {
 	args     [][]byte
 	commands [aheadCommands]aheadCommand
+	places   [aheadCommands]place
 }
 
 type aheadCommand struct {
@@ -36,7 +38,6 @@ type aheadCommand struct {
 	end        int // of the command in the input
 	spec       *command.Spec
 	err        error
-	place      place
 }
 
 // aheadPool lends the scratch to sessions while they work.
@@ -45,7 +46,107 @@ var aheadPool = sync.Pool{New: func() any { return new(ahead) }}
 // worthLookingAhead reports whether the session is in its plain state, in which
 // one command after another is executed, and there is data enough.
 func (s *Session) worthLookingAhead() bool {
-	return s.user != nil && s.waitHead == nil && s.srv.node.Memory().Used() > aheadFrom && s.srv.node.Ready()
+	return s.user != nil && s.waitHead == nil && s.muchData() && s.srv.node.Ready()
+}
+
+// muchData reports whether there is more data than the processor's cache holds.
+func (s *Session) muchData() bool { return s.srv.node.Memory().Used() > aheadFrom }
+
+// placeOf finds where key lives.
+func (s *Session) placeOf(key []byte) place {
+	p := s.srv.node.Partition(key)
+	return place{p, p.Table.Hash(key)}
+}
+
+// keyGroup is some keys of a GETBATCH that are looked at together.
+type keyGroup struct {
+	keys   [aheadCommands][]byte
+	places [aheadCommands]place
+	n      int
+}
+
+// fill takes the next keys and asks for their memory.
+func (g *keyGroup) fill(s *Session, keys *wire.Keys) error {
+	g.n = 0
+	for ; g.n < aheadCommands; g.n++ {
+		key, ok, err := keys.Next(&s.srv.limits)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		g.keys[g.n], g.places[g.n] = key, s.placeOf(key)
+	}
+	if s.muchData() {
+		fetch(g.places[:g.n])
+	}
+	return nil
+}
+
+// fetch asks for the memory that lookups at places will read. Some may be empty.
+func fetch(places []place) {
+	for i := range places {
+		if p := places[i].p; p != nil {
+			p.Table.PrefetchBucket(places[i].hash)
+		}
+	}
+	for i := range places {
+		if p := places[i].p; p != nil {
+			p.Table.PrefetchEntry(places[i].hash)
+		}
+	}
+}
+
+// runFramesAhead is runAhead for the native protocol.
+func (s *Session) runFramesAhead(data []byte) (took int) {
+	if !s.muchData() || !s.srv.node.Ready() {
+		return 0
+	}
+	var frames [aheadCommands][]byte
+	var ends [aheadCommands]int
+	var places [aheadCommands]place
+	n := 0
+	for off := 0; n < aheadCommands && off < len(data); n++ {
+		frame, k, err := wire.ParseFrame(data[off:], s.srv.limits.MaxFrame)
+		if err != nil || k == 0 {
+			break
+		}
+		off += k
+		frames[n], ends[n], places[n] = frame, off, s.placeOfFrame(frame)
+	}
+	if n < 2 {
+		return 0
+	}
+	fetch(places[:n])
+	for i := range n {
+		if s.parked || s.closing || s.waits >= int(s.srv.limits.MaxInFlight) {
+			break
+		}
+		s.place = places[i]
+		s.executeFrame(frames[i])
+		s.place = place{}
+		took = ends[i]
+	}
+	return took
+}
+
+// placeOfFrame finds where the key of a GET or PUT lives, and nothing for others.
+func (s *Session) placeOfFrame(frame []byte) place {
+	var req wire.Request
+	if req.Decode(frame) != nil {
+		return place{}
+	}
+	switch {
+	case req.Op == wire.OpGet:
+		return s.placeOf(req.Body)
+	case req.Op == wire.OpPut && !s.srv.node.Deferred():
+		var put wire.PutBody
+		if put.Decode(req.OpFlags, req.Body, &s.srv.limits) == nil {
+			return s.placeOf(put.Key)
+		}
+	}
+	return place{}
 }
 
 // runAhead executes some commands at the front of data together and returns how
@@ -87,6 +188,7 @@ func (s *Session) parseAhead(a *ahead, data []byte) (n int) {
 func (s *Session) fetchAhead(a *ahead, n int) {
 	for i := range a.commands[:n] {
 		c := &a.commands[i]
+		a.places[i] = place{}
 		args := a.args[c.arg0:c.arg1]
 		if c.spec, c.err = command.Resolve(args); c.err != nil || c.spec.Kind == command.KindServer {
 			continue
@@ -94,16 +196,9 @@ func (s *Session) fetchAhead(a *ahead, n int) {
 		if c.spec.Kind == command.KindWrite && s.srv.node.Deferred() {
 			continue // applied later, by somebody else
 		}
-		key := args[c.spec.FirstKey]
-		p := s.srv.node.Partition(key)
-		c.place = place{p, p.Table.Hash(key)}
-		p.Table.PrefetchBucket(c.place.hash)
+		a.places[i] = s.placeOf(args[c.spec.FirstKey])
 	}
-	for i := range a.commands[:n] {
-		if c := &a.commands[i]; c.place.p != nil {
-			c.place.p.Table.PrefetchEntry(c.place.hash)
-		}
-	}
+	fetch(a.places[:n])
 }
 
 // executeAhead executes the commands one after another, as far as the session
@@ -117,7 +212,7 @@ func (s *Session) executeAhead(a *ahead, n int) (took int) {
 			s.hold(args)
 			break
 		}
-		s.place = c.place
+		s.place = a.places[i]
 		s.executeAs(c.spec, args, c.err)
 		s.place = place{}
 		if s.parked || s.closing {

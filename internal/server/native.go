@@ -37,6 +37,10 @@ func (s *Session) consumeNative(data []byte) int {
 			s.parked = true // the peer sent more than it may have in flight
 			break
 		}
+		if took := s.runFramesAhead(data[n:]); took > 0 {
+			n += took
+			continue
+		}
 		frame, took, err := wire.ParseFrame(data[n:], s.srv.limits.MaxFrame)
 		if err != nil {
 			s.lastWords(err)

@@ -18,6 +18,7 @@ type writeBatch struct {
 	ops     []byte // the items' ops, one after another
 	entries []byte // the partitions' entries, one after another
 	replies []byte // the items' reply bodies; results come one at a time
+	fetch   bool   // the items are applied at once: ask for the memory they need
 }
 
 // batchItem is one item with its outcome.
@@ -28,6 +29,7 @@ type batchItem struct {
 	op0, op1       int // its op is ops[op0:op1]
 	reply0, reply1 int // its reply's body is replies[reply0:reply1]
 	version        uint64
+	hash           uint64
 }
 
 // batchRunOf is the share of one partition, and the sink of its entry: the i-th
@@ -85,6 +87,7 @@ func (s *Session) returnBatch(b *writeBatch) {
 // what is within one partition is atomic, and one append for all.
 func (s *Session) nativeWriteBatch(req *wire.Request) error {
 	b := s.takeBatch()
+	b.fetch = !s.srv.node.Deferred() && s.muchData()
 	if err := s.encodeItems(b, req.Body); err != nil {
 		s.returnBatch(b)
 		return err
@@ -136,7 +139,11 @@ func (s *Session) encodeItems(b *writeBatch, body []byte) error {
 			}
 		} else {
 			b.ops, item.op1 = ops, len(ops)
-			b.order = append(b.order, uint64(s.srv.node.Partition(key).Number)<<32|uint64(len(b.items)))
+			at := s.placeOf(key)
+			if item.hash = at.hash; b.fetch {
+				at.p.Table.PrefetchBucket(at.hash)
+			}
+			b.order = append(b.order, uint64(at.p.Number)<<32|uint64(len(b.items)))
 		}
 		b.items = append(b.items, item)
 	}
@@ -155,6 +162,9 @@ func (s *Session) groupItems(b *writeBatch) {
 		command.SetValueLimit(entry, limit)
 		for ; last < len(b.order) && b.order[last]>>32 == p; last++ {
 			item := &b.items[uint32(b.order[last])]
+			if b.fetch {
+				partitions[p].Table.PrefetchEntry(item.hash)
+			}
 			entry = append(entry, b.ops[item.op0:item.op1]...)
 		}
 		command.SetCount(entry, last-first)

@@ -53,11 +53,13 @@ func (s *Session) nativeReply(req *wire.Request, status wire.Status, version uin
 // find looks key up and leaves it in s.entry, with its stripe locked whether or
 // not it is there; the caller unlocks.
 func (s *Session) find(key []byte) (stripe *store.Stripe, ok bool) {
-	t := s.srv.node.Partition(key).Table
-	h := t.Hash(key)
-	stripe = t.Stripe(h)
+	at := s.place
+	if at.p == nil {
+		at = s.placeOf(key)
+	}
+	stripe = at.p.Table.Stripe(at.hash)
 	stripe.Lock()
-	ok = stripe.Find(h, key, &s.entry) && !command.Expired(s.entry.ExpireAt, s.now)
+	ok = stripe.Find(at.hash, key, &s.entry) && !command.Expired(s.entry.ExpireAt, s.now)
 	if ok {
 		s.batch.hits++
 	} else {
@@ -119,36 +121,44 @@ func (s *Session) nativeGetBatch(req *wire.Request) error {
 	buf := s.begin(s.w.Buf, req, wire.OK, 0)
 	items := len(buf)
 	buf = wire.BeginBatch(buf)
+	var group keyGroup
 	n := 0
 	for {
-		key, ok, err := keys.Next(&s.srv.limits)
-		if err == nil && ok && len(buf)-mark > int(s.srv.limits.MaxFrame)/2 {
-			err = wire.ErrBatchTooLarge // the reply must fit a frame too
-		}
-		if err != nil {
+		if err := group.fill(s, &keys); err != nil {
 			s.w.Buf = buf[:mark]
 			return err
 		}
-		if !ok {
+		if group.n == 0 {
 			break
 		}
-		n++
-		if !s.allowed(key) {
-			buf = wire.AppendItem(buf, wire.PermissionDenied, 0, nil)
-			continue
+		for i, key := range group.keys[:group.n] {
+			if len(buf)-mark > int(s.srv.limits.MaxFrame)/2 {
+				s.w.Buf = buf[:mark]
+				return wire.ErrBatchTooLarge // the reply must fit a frame too
+			}
+			s.place = group.places[i]
+			buf = s.appendItem(buf, key)
+			n++
 		}
-		stripe, found := s.find(key)
-		if found {
-			buf = wire.AppendItem(buf, wire.OK, s.entry.Version, s.entry.Value)
-		} else {
-			buf = wire.AppendItem(buf, wire.NotFound, 0, nil)
-		}
-		stripe.Unlock()
+		s.place = place{}
 	}
 	wire.FinishBatch(buf, items, n)
 	wire.FinishFrame(buf, mark)
 	s.w.Buf = buf
 	return nil
+}
+
+// appendItem appends what a GETBATCH says of one key.
+func (s *Session) appendItem(dst, key []byte) []byte {
+	if !s.allowed(key) {
+		return wire.AppendItem(dst, wire.PermissionDenied, 0, nil)
+	}
+	stripe, found := s.find(key)
+	defer stripe.Unlock()
+	if !found {
+		return wire.AppendItem(dst, wire.NotFound, 0, nil)
+	}
+	return wire.AppendItem(dst, wire.OK, s.entry.Version, s.entry.Value)
 }
 
 // scanPageBytes ends a page early: a page of large values must not become a huge
