@@ -138,7 +138,8 @@ func (w *replayWorker) apply(p *Partition, rec *wal.Record) error {
 		return err
 	}
 	if err := w.applier.Apply(p.Table, rec.Index, rec.Payload, nil); err != nil {
-		return fmt.Errorf("partition %d, index %d: %w", p.Number, rec.Index, err)
+		return fmt.Errorf("partition %d, index %d of its log: written by a newer version? Start that version: %w", p.Number, rec.Index, err)
 	}
+	p.group.Recovered(rec)
 	return nil
 }

@@ -78,7 +78,8 @@ func (g *Group) Applied(index uint64, entry []byte) {
 
 // Recover judges a record read back from the log: apply says whether it is the
 // next one to apply; a record that the snapshot covers already is skipped. A gap
-// is an error: something between the snapshot and this record is missing.
+// is an error: something between the snapshot and this record is missing. Once it
+// has been applied, Recovered follows.
 func (g *Group) Recover(rec *wal.Record) (apply bool, err error) {
 	switch {
 	case rec.Type != RecordEntry:
@@ -88,8 +89,13 @@ func (g *Group) Recover(rec *wal.Record) (apply bool, err error) {
 	case rec.Index != g.applied+1:
 		return false, fmt.Errorf("group %d: the log goes on at index %d but the snapshot ends at %d: entries between them are missing", g.id, rec.Index, g.applied)
 	}
+	return true, nil
+}
+
+// Recovered notes that a record which Recover wanted applied is in the table. Its
+// payload is known to be an entry by then: what is not cannot be applied.
+func (g *Group) Recovered(rec *wal.Record) {
 	g.term, g.last, g.applied = max(g.term, rec.Term), rec.Index, rec.Index
 	g.stamp = max(g.stamp, command.Stamp(rec.Payload))
 	g.appliedStamp = g.stamp
-	return true, nil
 }
