@@ -80,6 +80,7 @@ type Node struct {
 	snapshots snapshotter
 	expired   atomic.Uint64
 	refused   atomic.Uint64 // writes refused at the memory limit
+	full      atomic.Bool   // a table has used up its addresses; see store.Table.Full
 
 	life       sync.Mutex
 	loading    chan struct{}      // guarded by life; closed when Load has ended, nil before it is called

@@ -50,6 +50,9 @@ func (n *Node) Stats() Stats {
 // Keys returns the number of entries, expired ones that have not been reclaimed
 // yet included.
 func (n *Node) Keys() (keys int64) {
+	if !n.Ready() {
+		return 0
+	}
 	for _, p := range n.partitions {
 		keys += int64(p.Table.Len())
 	}
@@ -65,9 +68,10 @@ func (n *Node) DurabilityName() string {
 }
 
 // OverMemoryLimit reports whether writes that add data are to be refused, and
-// counts the refusal.
+// counts the refusal: at the configured limit, or when a table has used up its
+// addresses, where going on would end the process.
 func (n *Node) OverMemoryLimit() bool {
-	if !n.memory.Over() {
+	if !n.memory.Over() && !n.full.Load() {
 		return false
 	}
 	n.refused.Add(1)

@@ -19,7 +19,7 @@ func (n *Node) runSweeper() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	clockEntryAt := make([]time.Time, len(n.partitions))
-	next := 0
+	next, full := 0, false
 	for {
 		select {
 		case <-n.stop:
@@ -28,8 +28,13 @@ func (n *Node) runSweeper() {
 		}
 		began := n.opts.Clock()
 		for range n.partitions {
-			n.sweep(n.partitions[next], &clockEntryAt[next], began)
-			next = (next + 1) % len(n.partitions)
+			p := n.partitions[next]
+			n.sweep(p, &clockEntryAt[next], began)
+			full = full || p.Table.Full()
+			if next++; next == len(n.partitions) {
+				n.full.Store(full)
+				next, full = 0, false
+			}
 			if n.opts.Clock().Sub(began) > n.opts.SweepBudget {
 				break
 			}
