@@ -53,7 +53,7 @@ func (c *crasher) hook(op vfs.Op) error {
 func TestPowerCutAtAnyBoundaryLosesNothingAcknowledged(t *testing.T) {
 	for _, policy := range []wal.SyncPolicy{wal.Always, wal.EverySec, wal.Never} {
 		t.Run(policy.String(), func(t *testing.T) {
-			for range 6 {
+			for range 3 {
 				powerCuts(t, policy, rand.Uint64())
 			}
 		})

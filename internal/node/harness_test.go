@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"runtime"
@@ -106,22 +107,31 @@ func (w waiter) Done()                     { w <- struct{}{} }
 // write submits a mutation and returns when it is acknowledged.
 func write(t testing.TB, n *Node, m *mutation) error {
 	t.Helper()
+	return writeAt(t, n, n.Now(), m)
+}
+
+func writeAt(t testing.TB, n *Node, now int64, m *mutation) error {
+	t.Helper()
 	w := make(waiter, len(m.ops))
 	var parts []Part
 	for _, p := range slices.Sorted(maps.Keys(m.ops)) {
 		parts = append(parts, Part{Partition: n.partitions[p], Entry: m.ops[p], Sink: w})
 	}
-	pos, err := n.SubmitAll(time.Now().UnixMilli(), parts)
+	pos, err := n.SubmitAll(now, parts)
 	for deadline := time.Now().Add(20 * time.Second); errors.Is(err, wal.ErrBusy) && time.Now().Before(deadline); {
-		n.Settle(n.log.Stats().AppendedPos)
+		if err := n.Settle(n.log.Stats().AppendedPos); err != nil {
+			return err
+		}
 		n.Kick()
 		runtime.Gosched()
-		pos, err = n.SubmitAll(time.Now().UnixMilli(), parts)
+		pos, err = n.SubmitAll(now, parts)
 	}
 	if err != nil {
 		return err
 	}
-	n.Settle(pos)
+	if err := n.Settle(pos); err != nil {
+		return err
+	}
 	n.Kick()
 	if n.Deferred() {
 		for range parts {
@@ -161,4 +171,121 @@ func snapshotNow(t testing.TB, n *Node) {
 	if err := n.Snapshot(ctx); err != nil {
 		t.Fatalf("snapshot: %v", err)
 	}
+}
+
+// put is the mutation that sets one key.
+func put(n *Node, key, value string, o command.PutOp) *mutation {
+	m := &mutation{ops: map[int][]byte{}, counts: map[int]int{}, text: "put " + key}
+	m.add(n, key, func(d []byte) []byte { return command.AppendPut(d, []byte(key), []byte(value), o) })
+	m.model = func(s map[string]string) { s[key] = value }
+	return m
+}
+
+func mustPut(t testing.TB, n *Node, key, value string) {
+	t.Helper()
+	if err := write(t, n, put(n, key, value, command.PutOp{})); err != nil {
+		t.Fatalf("put %s: %v", key, err)
+	}
+}
+
+func closeNode(t testing.TB, n *Node) {
+	t.Helper()
+	if err := n.Close(); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+}
+
+// fill makes count random mutations and returns what the node then holds.
+func fill(t testing.TB, n *Node, rng *rand.Rand, count int, model map[string]string) map[string]string {
+	t.Helper()
+	for range count {
+		m := randomMutation(rng, n)
+		m.model(model)
+		if err := write(t, n, m); err != nil {
+			t.Fatalf("%s: %v", m.text, err)
+		}
+	}
+	return model
+}
+
+// holds opens a node on disk and compares what it holds.
+func holds(t testing.TB, disk vfs.FS, policy wal.SyncPolicy, want string) {
+	t.Helper()
+	n := open(t, smallOptions(disk, policy))
+	got := contents(n)
+	closeNode(t, n)
+	if got != want {
+		t.Fatalf("found\n%s\nwant\n%s", got, want)
+	}
+}
+
+// files returns the paths in a directory of the data directory, by ending.
+func files(t testing.TB, fs vfs.FS, dir, ending string) (paths []string) {
+	t.Helper()
+	names, err := fs.List("data/" + dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ending) {
+			paths = append(paths, "data/"+dir+"/"+name)
+		}
+	}
+	return paths
+}
+
+func readFile(t testing.TB, fs vfs.FS, path string) []byte {
+	t.Helper()
+	f, err := fs.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// overwrite puts b at off of a file, durably.
+func overwrite(t testing.TB, fs vfs.FS, path string, off int64, b []byte) {
+	t.Helper()
+	f, err := fs.OpenReadWrite(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(b, off); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// damage flips a bit in the middle of a file.
+func damage(t testing.TB, fs vfs.FS, path string) {
+	t.Helper()
+	b := readFile(t, fs, path)
+	at := len(b) / 2
+	overwrite(t, fs, path, int64(at), []byte{b[at] ^ 4})
+}
+
+// refused opens a node that must not start, and returns why it does not.
+func refused(t testing.TB, disk vfs.FS) error {
+	t.Helper()
+	n, err := Open(smallOptions(disk, wal.Always))
+	if err != nil {
+		return err
+	}
+	err = n.Load(t.Context())
+	if err == nil {
+		t.Fatalf("the node starts, with\n%s", contents(n))
+	}
+	if n.Ready() {
+		t.Fatal("the node calls itself ready")
+	}
+	closeNode(t, n)
+	return err
 }
