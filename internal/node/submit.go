@@ -186,3 +186,10 @@ func (n *Node) Kick() {
 
 // Deferred reports whether writes are answered later than Submit returns.
 func (n *Node) Deferred() bool { return n.deferred }
+
+// NotifyDurable calls f, on a goroutine of the log's, once the log is durable up
+// to pos: for a write that asks for more than the node's policy. It needs a log.
+func (n *Node) NotifyDurable(pos uint64, f func()) { n.log.NotifyDurable(pos, f) }
+
+// Persistent reports whether the node keeps anything on disk.
+func (n *Node) Persistent() bool { return n.dir != nil }
