@@ -18,7 +18,7 @@ const aheadCommands = 16
 
 // aheadFrom is how much data there must be for looking ahead to pay: what the
 // cache holds anyway is found without.
-const aheadFrom = 16 << 20
+const aheadFrom = 4 << 20
 
 // place is where a key lives: its partition and its hash in the partition's table.
 type place struct {

@@ -187,6 +187,7 @@ var (
 	errDeadline     = &wire.Error{Status: wire.Timeout, Text: "the deadline had passed before the request was executed"}
 	errNotReady     = &wire.Error{Status: wire.Loading, Text: "the node is loading its data"}
 	errUserGone     = &wire.Error{Status: wire.Unauthenticated, Text: "the user was removed; connect again"}
+	errNotDurable   = &wire.Error{Status: wire.Unsupported, Text: "the node keeps nothing on disk: it cannot give the durability asked for"}
 	errMayNot       = &wire.Error{Status: wire.PermissionDenied, Text: "the user's role does not allow this operation"}
 	errKeyForbidden = &wire.Error{Status: wire.PermissionDenied, Text: "the key is outside the user's prefixes"}
 	errMemoryLimit  = &wire.Error{Status: wire.MemoryLimit, Text: "the memory limit is reached; delete something or raise memory-limit"}
@@ -199,6 +200,9 @@ func (s *Session) admitRequest(req *wire.Request) error {
 	}
 	if !s.srv.node.Ready() && req.Op != wire.OpPing && req.Op != wire.OpStats {
 		return errNotReady
+	}
+	if s.wantsSync(req) && !s.srv.node.Persistent() {
+		return errNotDurable
 	}
 	if !s.needAuth {
 		return nil

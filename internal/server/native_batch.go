@@ -93,7 +93,7 @@ func (s *Session) nativeWriteBatch(req *wire.Request) error {
 		return err
 	}
 	s.groupItems(b)
-	if !s.srv.node.Deferred() || len(b.parts) == 0 {
+	if !s.srv.node.Deferred() && !s.wantsSync(req) || len(b.parts) == 0 {
 		defer s.returnBatch(b)
 		if err := s.submitAllInline(b.parts); err != nil {
 			return err
@@ -108,12 +108,14 @@ func (s *Session) nativeWriteBatch(req *wire.Request) error {
 	for i := range b.runs {
 		b.runs[i].w = w
 	}
-	if err := s.settleLater(s.srv.node.SubmitAll(s.now, b.parts)); err != nil {
+	pos, err := s.srv.node.SubmitAll(s.now, b.parts)
+	if err = s.settleLater(pos, err); err != nil {
 		w.native.batch = nil
 		s.abandon(w)
 		s.returnBatch(b)
 		return err
 	}
+	s.awaitSync(w, pos)
 	return nil
 }
 

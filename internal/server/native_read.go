@@ -24,6 +24,9 @@ func (s *Session) head(req *wire.Request, status wire.Status, version uint64) wi
 		r.Flags |= wire.ReplyReceipt
 		r.Term = 1
 		r.Consistency, r.Acks, r.Durability = wire.Linearizable, wire.AcksQuorum, s.srv.durability
+		if req.Op.Writes() && s.wantsSync(req) {
+			r.Durability = wire.DurabilityAlways
+		}
 	}
 	if req.Flags&wire.FlagTiming != 0 {
 		r.Flags |= wire.ReplyTiming

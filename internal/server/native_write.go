@@ -77,17 +77,36 @@ func (s *Session) nativeWrite(req *wire.Request) error {
 	}
 	s.startTiming(req)
 	p := s.srv.node.Partition(key)
-	if !s.srv.node.Deferred() {
+	if !s.srv.node.Deferred() && !s.wantsSync(req) {
 		return s.submitInline(p, entry, &s.native.inline)
 	}
 	w := s.newWait()
 	w.native = nativeWait{req: *req}
 	w.native.req.Body = nil
-	if err := s.settleLater(s.srv.node.Submit(p, s.now, entry, w)); err != nil {
+	pos, err := s.srv.node.Submit(p, s.now, entry, w)
+	if err = s.settleLater(pos, err); err != nil {
 		s.abandon(w)
 		return err
 	}
+	s.awaitSync(w, pos)
 	return nil
+}
+
+// wantsSync reports whether a write asks for a stricter durability than the node
+// has by its policy. It is then applied at once, as that policy says, and its
+// reply waits for the disk.
+func (s *Session) wantsSync(req *wire.Request) bool {
+	return req.Flags&wire.FlagDurability != 0 && req.Durability != wire.DurabilityDefault && req.Durability < s.srv.durability
+}
+
+// awaitSync has the wait of a write that has been applied finished when the log
+// is durable up to pos. On a deferred node the applier does that by itself.
+func (s *Session) awaitSync(w *wait, pos uint64) {
+	if s.srv.node.Deferred() {
+		return
+	}
+	w.left.Store(1)
+	s.srv.node.NotifyDurable(pos, w.Done)
 }
 
 // encodeOp appends the op that a native write asks for, having judged it.

@@ -91,7 +91,8 @@ func New(o Options) *Server {
 		opts: o, node: o.Node, live: o.Live, logger: o.Logger, users: o.Users,
 		commands:   newHandlers(),
 		perAddress: make(map[netip.Addr]int), sessions: make(map[uint64]*Session),
-		limits: nativeLimits(c),
+		limits:     nativeLimits(c),
+		durability: durabilityOf(o.Node.DurabilityName()),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.stats.init(o.Clock())
