@@ -35,7 +35,7 @@ test: ## all tests
 	$(GO) test ./...
 
 .PHONY: check
-check: fmt-check vet staticcheck test-invariants test-race test-bench fuzz-short ## what CI runs besides `go test ./...`
+check: fmt-check vet cross staticcheck test-invariants test-race test-bench fuzz-short ## what CI runs besides `go test ./...`
 
 .PHONY: fmt-check
 fmt-check: ## fail when a file is not gofmt-ed
@@ -47,6 +47,11 @@ vet: ## go vet, of the benchmarks' module too
 	$(GO) vet ./...
 	$(GO) vet -tags invariants ./...
 	$(GO) -C bench vet ./...
+
+.PHONY: cross
+cross: ## compile for other systems
+	GOOS=darwin GOARCH=arm64 $(GO) build ./...
+	GOOS=windows GOARCH=amd64 $(GO) build ./...
 
 .PHONY: staticcheck
 staticcheck: ## staticcheck at the pinned version

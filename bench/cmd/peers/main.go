@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"syscall"
@@ -39,6 +40,7 @@ type options struct {
 	repository string
 	server     string
 	timeout    time.Duration
+	profile    string
 }
 
 func main() {
@@ -53,6 +55,7 @@ func main() {
 	flag.StringVar(&o.repository, "repository", "..", "root of the repository")
 	flag.StringVar(&o.server, "server", "", "a vega-server to measure (default: build one from the repository)")
 	flag.DurationVar(&o.timeout, "timeout", 2*time.Hour, "give up after this time")
+	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the load generators and client libraries to this file")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -82,6 +85,11 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer cleanup()
+	stopProfile, err := startProfile(o.profile)
+	if err != nil {
+		return err
+	}
+	defer stopProfile()
 
 	var failures error
 	for _, r := range chosen {
@@ -113,6 +121,26 @@ func run(ctx context.Context, o options) error {
 		return failures
 	}
 	return errors.Join(failures, publish(o, results))
+}
+
+// startProfile profiles this process, when asked to, until the function it returns is called.
+func startProfile(path string) (func(), error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		if err := f.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, "peers: the profile:", err)
+		}
+	}, nil
 }
 
 // publish writes the table of all kept rows next to them and, when asked for, into the docs.
