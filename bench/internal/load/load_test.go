@@ -183,7 +183,7 @@ func (l *countingLibrary) Close() error                                     { re
 func TestCallersStopTogetherWhenOneFails(t *testing.T) {
 	lib := &countingLibrary{}
 	lib.failAfter.Store(500)
-	ops, _, err := Callers{Library: lib, Callers: 20, Batch: 10, Set: true, Keys: []string{"a", "b"}, Duration: time.Hour}.Run(t.Context())
+	ops, _, err := Callers{Library: lib, Callers: 20, Batch: 10, Set: true, Keys: make([]string, 50), Duration: time.Hour}.Run(t.Context())
 	if !errors.Is(err, errFull) || ops != 5000 {
 		t.Errorf("ops = %d, err = %v; want 500 calls of 10 keys and the failure", ops, err)
 	}

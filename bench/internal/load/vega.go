@@ -2,12 +2,16 @@ package load
 
 import (
 	"context"
+	"sync"
 
 	"github.com/prakashpandey/vegadb/client"
 )
 
 // Vega is the Go client of this repository, with its defaults.
-type Vega struct{ client *client.Client }
+type Vega struct {
+	client  *client.Client
+	batches sync.Pool // *client.Batch, reused as rueidis reuses its commands
+}
 
 // OpenVega connects to a vega-server.
 func OpenVega(ctx context.Context, addr string) (*Vega, error) {
@@ -15,7 +19,7 @@ func OpenVega(ctx context.Context, addr string) (*Vega, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Vega{client: c}, nil
+	return &Vega{client: c, batches: sync.Pool{New: func() any { return new(client.Batch) }}}, nil
 }
 
 // Get implements Library.
@@ -38,12 +42,14 @@ func (v *Vega) GetBatch(ctx context.Context, keys []string) error {
 
 // SetBatch implements Library.
 func (v *Vega) SetBatch(ctx context.Context, keys []string, value string) error {
-	var batch client.Batch
+	batch := v.batches.Get().(*client.Batch)
+	batch.Reset()
 	text := []byte(value)
 	for _, key := range keys {
 		batch.Put(key, text)
 	}
-	results, err := v.client.Batch(ctx, &batch)
+	results, err := v.client.Batch(ctx, batch)
+	v.batches.Put(batch)
 	return firstError(results, err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"time"
@@ -43,6 +44,8 @@ func (e *Env) libraries(ctx context.Context, row string, callers, batch int, wha
 	for i := range keys {
 		keys[i] = load.Key(uint64(i))
 	}
+	rng := rand.New(rand.NewPCG(4, 0))
+	rng.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
 	values := load.NewValues(valueBytes, 1)
 	libraries := map[*side]load.Library{}
 	defer func() {
