@@ -120,7 +120,7 @@ func (s *Session) runFramesAhead(data []byte) (took int) {
 	}
 	fetch(places[:n])
 	for i := range n {
-		if s.parked || s.closing || s.waits >= int(s.srv.limits.MaxInFlight) {
+		if s.parked || s.closing || s.waits >= int(s.srv.limits.MaxInFlight) || s.crowded() {
 			break
 		}
 		s.place = places[i]
@@ -215,7 +215,7 @@ func (s *Session) executeAhead(a *ahead, n int) (took int) {
 		s.place = a.places[i]
 		s.executeAs(c.spec, args, c.err)
 		s.place = place{}
-		if s.parked || s.closing {
+		if s.parked || s.closing || s.crowded() {
 			break
 		}
 	}

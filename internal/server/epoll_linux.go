@@ -21,55 +21,56 @@ import (
 // settles what was written with one write to the log, and only then sends the
 // replies. So the cost of a turn is shared by all connections that were ready,
 // which is what makes a busy server cheap per request.
+//
+// Invariants:
+//
+//   - A descriptor is in loop.conns exactly as long as it is open and belongs to
+//     that loop. Whoever is told of a connection by other means (a posted function,
+//     a delivered wait) holds the conn itself and looks at conn.ended: the number of
+//     a closed descriptor may be another connection's by now.
+//   - An output buffer is either in loop.spare, or lent to one session, or dropped.
+//   - After loop.ended is set nobody writes to loop.wakeup: its number may be anything's.
 type loopDriver struct {
-	srv      *Server
-	loops    []*loop
-	listener int // descriptor
-	next     atomic.Uint32
-	wg       sync.WaitGroup
+	srv   *Server
+	loops []*loop
+	next  atomic.Uint32 // the loop that gets the next connection
+	wg    sync.WaitGroup
 }
 
 // loop is one event loop. What is not marked otherwise belongs to its goroutine.
 type loop struct {
-	driver *loopDriver
-	srv    *Server
-	epoll  int
-	wakeup int // eventfd: something is in the mailbox
+	driver   *loopDriver
+	srv      *Server
+	epoll    int
+	wakeup   int // eventfd: something is in the mailbox
+	listener int // the first loop's; -1 for the others
 
 	conns   map[int32]*conn // by descriptor
-	touched []*conn         // have output to send at the end of this turn
+	touched []*conn         // to be looked after at the end of this turn
+	looked  []*conn         // scratch: the touched ones of the turn that ends
 	in      []byte          // what a read fills
 	spare   [][]byte        // output buffers that no connection has a use for
+	// draining: no input is taken any more, and connections are closed once what
+	// they asked for is answered; hurried: without waiting until they have read it.
+	draining, hurried bool
 
 	mu        sync.Mutex
 	delivered []*wait  // guarded by mu
 	posted    []func() // guarded by mu
 	awake     bool     // guarded by mu; the wakeup has been signalled
 	stopping  bool     // guarded by mu
+	ended     bool     // guarded by mu; nobody reads the mailbox any more
+	empty     []*wait  // scratch: a mailbox to swap in
 }
 
-// conn is one connection and the link of its session.
-type conn struct {
-	loop   *loop
-	fd     int32
-	ses    *Session
-	unsent []byte // output that the kernel did not take; sent[:0] when empty
-	held   int    // len(unsent) as last counted in the server's total
-	events uint32 // what epoll watches
-	due    bool   // in loop.touched
-	eof    bool   // the peer sends no more, but may still read
-	ended  bool   // the descriptor is closed
-}
-
-// Sizes of the loops' buffers.
+// Sizes of the loops' buffers, and bounds on what one event may cost the others.
 const (
 	loopReadBytes  = 64 << 10 // read from a connection at once
+	loopWriteBytes = 4 << 20  // written to a connection at once
+	loopAccepts    = 256      // connections accepted at once
 	loopEvents     = 256      // events taken from the kernel at once
 	loopSpareBytes = 64 << 10 // largest output buffer that is kept
 	loopSpares     = 64       // output buffers that are kept
-	// pauseOutput is the unsent output at which a connection is not read from
-	// until its peer has taken some: it is slowed down before it is cut off.
-	pauseOutput = 1 << 20
 )
 
 func newLoopDriver(s *Server, threads int) driver {
@@ -78,7 +79,7 @@ func newLoopDriver(s *Server, threads int) driver {
 	}
 	d := &loopDriver{srv: s}
 	for range threads {
-		d.loops = append(d.loops, &loop{driver: d, srv: s, conns: make(map[int32]*conn), in: make([]byte, loopReadBytes)})
+		d.loops = append(d.loops, &loop{driver: d, srv: s, epoll: -1, wakeup: -1, listener: -1, conns: make(map[int32]*conn), in: make([]byte, loopReadBytes)})
 	}
 	return d
 }
@@ -87,7 +88,43 @@ func newLoopDriver(s *Server, threads int) driver {
 // collector and the kernel's side of the network.
 func defaultIOThreads() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
-func (d *loopDriver) start(addr string) (netip.AddrPort, error) {
+func (d *loopDriver) start(addr string) (bound netip.AddrPort, err error) {
+	defer func() {
+		if err != nil {
+			for _, l := range d.loops {
+				l.closeDescriptors()
+			}
+		}
+	}()
+	first := d.loops[0]
+	if bound, err = first.listen(addr); err != nil {
+		return bound, err
+	}
+	for _, l := range d.loops {
+		if err := l.open(); err != nil {
+			return bound, err
+		}
+	}
+	if err := first.watch(unix.EPOLL_CTL_ADD, int32(first.listener), unix.EPOLLIN); err != nil {
+		return bound, err
+	}
+	for _, l := range d.loops {
+		d.wg.Add(1)
+		go l.run()
+	}
+	return bound, nil
+}
+
+// Keepalive of connections, so that peers that vanished do not count for ever.
+const (
+	keepaliveIdleSeconds     = 300
+	keepaliveIntervalSeconds = 60
+	keepaliveProbes          = 3
+)
+
+// listen lets package net do the binding, and keeps a descriptor of the listener
+// that Go's network poller has never heard of. Accepted sockets inherit its options.
+func (l *loop) listen(addr string) (netip.AddrPort, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return netip.AddrPort{}, err
@@ -97,35 +134,41 @@ func (d *loopDriver) start(addr string) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	if d.listener, err = duplicate(ln.(*net.TCPListener)); err != nil {
+	raw, err := ln.(*net.TCPListener).SyscallConn()
+	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	for _, l := range d.loops {
-		if err := l.open(); err != nil {
-			return netip.AddrPort{}, err
+	controlErr := raw.Control(func(own uintptr) {
+		l.listener, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err := errors.Join(err, controlErr); err != nil {
+		return netip.AddrPort{}, err
+	}
+	for _, o := range [...]struct{ level, name, value int }{
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepaliveIdleSeconds},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepaliveIntervalSeconds},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepaliveProbes},
+	} {
+		if err := unix.SetsockoptInt(l.listener, o.level, o.name, o.value); err != nil {
+			return netip.AddrPort{}, os.NewSyscallError("setsockopt", err)
 		}
-	}
-	if err := d.loops[0].watch(unix.EPOLL_CTL_ADD, int32(d.listener), unix.EPOLLIN); err != nil {
-		return netip.AddrPort{}, err
-	}
-	for _, l := range d.loops {
-		d.wg.Add(1)
-		go l.run()
 	}
 	return bound, nil
 }
 
-// duplicate returns a descriptor of the listener that is the caller's alone. Go's
-// network poller has never heard of it, so it stays as it is: not blocking.
-func duplicate(ln *net.TCPListener) (fd int, err error) {
-	raw, err := ln.SyscallConn()
-	if err != nil {
-		return -1, err
+func (l *loop) closeDescriptors() {
+	closeDescriptor(&l.epoll)
+	closeDescriptor(&l.wakeup)
+	closeDescriptor(&l.listener)
+}
+
+func closeDescriptor(fd *int) {
+	if *fd >= 0 {
+		unix.Close(*fd)
+		*fd = -1
 	}
-	controlErr := raw.Control(func(own uintptr) {
-		fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0)
-	})
-	return fd, errors.Join(err, controlErr)
 }
 
 func (l *loop) open() (err error) {
@@ -142,41 +185,73 @@ func (l *loop) watch(op int, fd int32, events uint32) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, op, int(fd), &unix.EpollEvent{Events: events, Fd: fd}))
 }
 
+// stop ends the loops when every connection has been answered. Peers that do not
+// take their replies are left behind after stopPatience, all others when ctx ends.
 func (d *loopDriver) stop(ctx context.Context) error {
 	for _, l := range d.loops {
-		l.mu.Lock()
-		l.stopping = true
-		l.mu.Unlock()
-		l.wake()
+		l.post(func() { l.drain(false) })
 	}
 	ended := make(chan struct{})
 	go func() { d.wg.Wait(); close(ended) }()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		return ctx.Err()
+	patience := time.NewTimer(stopPatience)
+	defer patience.Stop()
+	for {
+		select {
+		case <-ended:
+			return nil
+		case <-patience.C:
+			for _, l := range d.loops {
+				l.post(func() { l.drain(true) })
+			}
+		case <-ctx.Done():
+			for _, l := range d.loops {
+				l.end()
+			}
+			<-ended // a turn takes no longer than a write to the log
+			return ctx.Err()
+		}
 	}
-	return os.NewSyscallError("close", unix.Close(d.listener))
+}
+
+// drain begins the loop's end.
+func (l *loop) drain(hurry bool) {
+	closeDescriptor(&l.listener)
+	l.draining, l.hurried = true, hurry
+	for _, c := range l.conns {
+		c.touch()
+	}
+}
+
+// end has the loop shut without waiting for anybody.
+func (l *loop) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stopping = true
+	l.wake()
 }
 
 // run is the loop's goroutine.
 func (l *loop) run() {
 	defer l.driver.wg.Done()
-	listener := int32(l.driver.listener)
+	defer l.shut()
 	events := make([]unix.EpollEvent, loopEvents)
-	for {
-		n, err := unix.EpollWait(l.epoll, events, -1)
+	for !l.draining || len(l.conns) > 0 {
+		wait := -1
+		if len(l.touched) > 0 {
+			wait = 0
+		}
+		n, err := unix.EpollWait(l.epoll, events, wait)
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			l.srv.logger.Error("event loop ended", "err", os.NewSyscallError("epoll_wait", err))
-			break
+			return
 		}
 		mail := false
 		for i := range max(n, 0) {
 			switch ev := &events[i]; ev.Fd {
 			case int32(l.wakeup):
 				mail = true
-			case listener:
-				l.accept(int(listener))
+			case int32(l.listener):
+				l.accept()
 			default:
 				if c := l.conns[ev.Fd]; c != nil {
 					c.handle(ev.Events)
@@ -184,31 +259,31 @@ func (l *loop) run() {
 			}
 		}
 		if mail && l.readMail() {
-			break
+			return
 		}
 		l.finishTurn()
 	}
-	l.shut()
 }
 
-// accept takes every connection that waits and spreads them over the loops.
-func (l *loop) accept(listener int) {
-	for {
-		fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+// accept takes connections that wait and spreads them over the loops.
+func (l *loop) accept() {
+	d := l.driver
+	for range loopAccepts {
+		fd, _, err := unix.Accept4(l.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
 			return
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
 			continue
 		case err != nil:
-			l.pauseAccepting(listener, err)
+			l.pauseAccepting(err)
 			return
 		}
-		d := l.driver
-		if other := d.loops[int(d.next.Add(1))%len(d.loops)]; other != l {
-			other.post(func() { other.adopt(int32(fd)) })
-		} else {
+		other := d.loops[int(d.next.Add(1))%len(d.loops)]
+		if other == l {
 			l.adopt(int32(fd))
+		} else if !other.post(func() { other.adopt(int32(fd)) }) {
+			unix.Close(fd)
 		}
 	}
 }
@@ -218,10 +293,13 @@ const acceptAgain = 100 * time.Millisecond
 
 // pauseAccepting leaves new connections in the kernel's queue for a moment: out of
 // descriptors, most likely, and trying at once would only burn time.
-func (l *loop) pauseAccepting(listener int, err error) {
+func (l *loop) pauseAccepting(err error) {
 	l.srv.logger.Warn("cannot accept connections", "err", os.NewSyscallError("accept4", err))
 	listen := func(events uint32) {
-		if err := l.watch(unix.EPOLL_CTL_MOD, int32(listener), events); err != nil {
+		if l.draining {
+			return
+		}
+		if err := l.watch(unix.EPOLL_CTL_MOD, int32(l.listener), events); err != nil {
 			l.srv.logger.Error("listener", "err", err)
 		}
 	}
@@ -229,264 +307,45 @@ func (l *loop) pauseAccepting(listener int, err error) {
 	time.AfterFunc(acceptAgain, func() { l.post(func() { listen(unix.EPOLLIN) }) })
 }
 
-// adopt makes a new connection this loop's.
-func (l *loop) adopt(fd int32) {
-	c := &conn{loop: l, fd: fd, events: unix.EPOLLIN}
-	remote, err1 := endpoint(unix.Getpeername(int(fd)))
-	local, err2 := endpoint(unix.Getsockname(int(fd)))
-	if err1 != nil || err2 != nil {
-		unix.Close(int(fd)) // it went away at once
-		return
-	}
-	unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-	ses, refused := l.srv.admit(remote, local, c)
-	if ses == nil {
-		l.srv.noteRefusal(remote, refused)
-		unix.Write(int(fd), l.srv.refusal(refused))
-		unix.Close(int(fd))
-		return
-	}
-	c.ses = ses
-	if err := l.watch(unix.EPOLL_CTL_ADD, fd, c.events); err != nil {
-		l.srv.logger.Warn("connection dropped", "err", err)
-		l.srv.forget(ses)
-		unix.Close(int(fd))
-		return
-	}
-	l.conns[fd] = c
-}
-
-func endpoint(sa unix.Sockaddr, err error) (netip.AddrPort, error) {
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)), nil
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port)), nil
-	}
-	return netip.AddrPort{}, errNotTCP
-}
-
-// handle reacts to what epoll says of a connection.
-func (c *conn) handle(events uint32) {
-	if events&unix.EPOLLOUT != 0 {
-		c.touch()
-	}
-	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR|unix.EPOLLRDHUP) != 0 && c.events&unix.EPOLLIN != 0 {
-		c.read()
-	} else if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		c.end() // not being read from, and the peer is gone
-	}
-}
-
-// read takes what has arrived, once: a peer that sends without end must not keep
-// the loop from the others.
-func (c *conn) read() {
-	if c.ended || c.ses.closing || c.eof {
-		return
-	}
-	n, err := rawRead(c.fd, c.loop.in)
-	switch {
-	case err == unix.EAGAIN || err == unix.EINTR:
-		return
-	case err != 0:
-		c.end()
-		return
-	case n == 0: // what it has asked for is still answered
-		c.eof = true
-		c.touch()
-		return
-	}
-	c.loop.srv.stats.bytesIn.Add(uint64(n))
-	c.lend()
-	c.ses.Input(c.loop.in[:n])
-	c.touch()
-}
-
-// lend gives the session a buffer for its output, if it has none.
-func (c *conn) lend() {
-	if c.ses.w.Buf == nil {
-		if n := len(c.loop.spare); n > 0 {
-			c.ses.w.Buf = c.loop.spare[n-1]
-			c.loop.spare = c.loop.spare[:n-1]
-		}
-	}
-}
-
-// touch has the connection's output sent at the end of the turn.
-func (c *conn) touch() {
-	if !c.due {
-		c.due = true
-		c.loop.touched = append(c.loop.touched, c)
-	}
-}
-
-// finishTurn makes what the turn has written safe and sends the replies.
+// finishTurn lets sessions go on that can, makes what the turn has written safe,
+// and sends the replies.
 func (l *loop) finishTurn() {
 	var pos uint64
 	wrote := false
-	for _, c := range l.touched {
+	touched := l.touched
+	l.touched = l.looked[:0] // sending may touch a connection for the next turn
+	for _, c := range touched {
+		c.due = false
+		c.resume()
 		p, w := c.ses.takeWritten()
 		pos, wrote = max(pos, p), wrote || w
 	}
 	if wrote {
 		l.srv.settle(pos)
 	}
-	for i, c := range l.touched {
-		c.due = false
-		l.touched[i] = nil
+	for i, c := range touched {
+		touched[i] = nil
 		c.send()
 	}
-	l.touched = l.touched[:0]
+	l.looked = touched[:0]
 }
 
-// send sends what the session has ready, after what is left over from before.
-func (c *conn) send() {
-	if c.ended {
-		return
-	}
-	out := c.ses.Output()
-	total := len(out)
-	c.loop.srv.stats.bytesOut.Add(uint64(total))
-	if len(c.unsent) > 0 {
-		c.unsent = append(c.unsent, out...)
-		n, ok := c.write(c.unsent)
-		if !ok {
-			return
-		}
-		c.unsent = c.unsent[:copy(c.unsent, c.unsent[n:])]
-	} else if total > 0 {
-		n, ok := c.write(out)
-		if !ok {
-			return
-		}
-		c.unsent = append(c.unsent, out[n:]...)
-	}
-	if len(c.unsent) == 0 && cap(c.unsent) > 0 {
-		c.unsent = nil
-	}
-	c.takeBack(out)
-	c.account(total)
-	if c.finished() {
-		c.end()
-		return
-	}
-	c.updateEvents()
-}
-
-// finished reports whether there is nothing left to do for the peer.
-func (c *conn) finished() bool {
-	switch {
-	case c.ended, c.ses.closing && c.ses.abrupt:
-		return true
-	case len(c.unsent) > 0:
+// post has f run on the loop. It reports whether the loop will: not after its end.
+func (l *loop) post(f func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
 		return false
 	}
-	return c.ses.closing || c.eof && c.ses.idle()
-}
-
-// write gives the kernel as much as it takes. ok is false when the connection
-// has ended.
-func (c *conn) write(p []byte) (n int, ok bool) {
-	for n < len(p) {
-		took, err := rawWrite(c.fd, p[n:])
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err == unix.EAGAIN:
-			return n, true
-		case err != 0:
-			c.end()
-			return n, false
-		}
-		n += took
-	}
-	return n, true
-}
-
-// takeBack returns the lent buffer.
-func (c *conn) takeBack(out []byte) {
-	c.ses.w.Buf = nil
-	if cap(out) > 0 && cap(out) <= loopSpareBytes && len(c.loop.spare) < loopSpares {
-		c.loop.spare = append(c.loop.spare, out[:0])
-	}
-}
-
-// account notes how much output the peer has not taken after another wrote bytes.
-func (c *conn) account(wrote int) {
-	held := len(c.unsent)
-	if held == 0 && c.held == 0 {
-		return
-	}
-	taken := c.held + wrote - held
-	c.loop.srv.holdOutput(&c.held, held)
-	c.ses.checkOutput(held, taken > 0)
-}
-
-// updateEvents tells epoll what to watch: no input while too much output waits, or
-// too much input.
-func (c *conn) updateEvents() {
-	var want uint32
-	if len(c.unsent) < pauseOutput && !c.ses.closing && !c.eof && !c.ses.full() {
-		want |= unix.EPOLLIN
-	}
-	if len(c.unsent) > 0 {
-		want |= unix.EPOLLOUT
-	}
-	if want == c.events {
-		return
-	}
-	if err := c.loop.watch(unix.EPOLL_CTL_MOD, c.fd, want); err != nil {
-		c.end()
-		return
-	}
-	c.events = want
-}
-
-// end closes the connection.
-func (c *conn) end() {
-	if c.ended {
-		return
-	}
-	c.ended = true
-	c.loop.srv.holdOutput(&c.held, 0)
-	if !c.ses.closing {
-		c.loop.srv.stats.closed[closedByPeer].Add(1)
-	}
-	c.loop.srv.forget(c.ses)
-	delete(c.loop.conns, c.fd)
-	unix.Close(int(c.fd)) // takes it out of epoll too
-}
-
-// deliver queues a finished wait for the session's loop.
-func (c *conn) deliver(w *wait) {
-	l := c.loop
-	l.mu.Lock()
-	l.delivered = append(l.delivered, w)
-	l.mu.Unlock()
-	l.wake()
-}
-
-// close ends the connection soon, from any goroutine.
-func (c *conn) close() { c.loop.post(c.end) }
-
-// post has f run on the loop.
-func (l *loop) post(f func()) {
-	l.mu.Lock()
 	l.posted = append(l.posted, f)
-	l.mu.Unlock()
 	l.wake()
+	return true
 }
 
 // wake makes the loop look into its mailbox; one signal does for all that come
-// before it has looked.
+// before it has looked. l.mu is held.
 func (l *loop) wake() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.awake {
+	if l.awake || l.ended {
 		return
 	}
 	l.awake = true
@@ -503,19 +362,16 @@ func (l *loop) readMail() (stop bool) {
 	unix.Read(l.wakeup, counter[:])
 	l.mu.Lock()
 	delivered, posted := l.delivered, l.posted
-	l.delivered, l.posted, l.awake, stop = nil, nil, false, l.stopping
+	l.delivered, l.posted, l.awake, stop = l.empty[:0], nil, false, l.stopping
 	l.mu.Unlock()
-	for _, w := range delivered {
+	for i, w := range delivered {
+		delivered[i] = nil
 		c := w.s.link.(*conn)
 		c.lend()
-		w.s.Complete(w)
+		c.ses.Complete(w)
 		c.touch()
 	}
-	for _, c := range l.touched {
-		if !c.ended {
-			c.ses.Resume()
-		}
-	}
+	l.empty = delivered[:0]
 	for _, f := range posted {
 		f()
 	}
@@ -524,10 +380,18 @@ func (l *loop) readMail() (stop bool) {
 
 // shut sends what is ready and closes everything.
 func (l *loop) shut() {
+	l.draining, l.hurried = true, true
+	l.readMail()
+	l.mu.Lock()
+	l.ended = true
+	posted := l.posted
+	l.mu.Unlock()
+	for _, f := range posted { // connections to adopt: they are refused
+		f()
+	}
 	l.finishTurn()
 	for _, c := range l.conns {
 		c.end()
 	}
-	unix.Close(l.epoll)
-	unix.Close(l.wakeup)
+	l.closeDescriptors()
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/resp"
@@ -93,10 +94,10 @@ func parseSlot(w *resp.Writer, arg []byte) (slot uint16, ok bool) {
 	return uint16(v), true
 }
 
-// inSlot visits the keys of one slot. It looks through a whole partition, so it
+// inSlot visits up to limit keys of one slot, and lists them if asked to. It looks through a whole partition, so it
 // runs on a goroutine of its own.
-func (s *Session) inSlot(spec *command.Spec, slot uint16, limit int, reply func(w *resp.Writer, keys *resp.Writer, n int)) {
-	now, user := s.now, s.user
+func (s *Session) inSlot(spec *command.Spec, slot uint16, limit int, list bool, reply func(w *resp.Writer, keys *resp.Writer, n int)) {
+	now, user, most := s.now, s.user, s.srv.live.Current().OutputLimit
 	s.async(spec, func(ctx context.Context, w *resp.Writer) {
 		keys := resp.Writer{Proto: w.Proto}
 		n := 0
@@ -105,13 +106,23 @@ func (s *Session) inSlot(spec *command.Spec, slot uint16, limit int, reply func(
 		for cursor := uint64(0); n < limit && ctx.Err() == nil; {
 			cursor = table.Scan(cursor, keysStep, func(e *store.Entry) {
 				if n < limit && ring.Slot(e.Key) == slot && !command.Expired(e.ExpireAt, now) && user.AllowsKey(e.Key) {
-					keys.Bulk(e.Key)
+					if list {
+						keys.Bulk(e.Key)
+					}
 					n++
 				}
 			})
+			if int64(len(keys.Buf)) > most {
+				writeError(w, errReplyTooLarge)
+				return
+			}
 			if cursor == 0 {
 				break
 			}
+		}
+		if ctx.Err() != nil {
+			w.Error(errShutdown)
+			return
 		}
 		reply(w, &keys, n)
 	}, nil)
@@ -119,7 +130,7 @@ func (s *Session) inSlot(spec *command.Spec, slot uint16, limit int, reply func(
 
 func handleCountKeysInSlot(s *Session, spec *command.Spec, args [][]byte) {
 	if slot, ok := parseSlot(&s.w, args[2]); ok {
-		s.inSlot(spec, slot, 1<<62, func(w, _ *resp.Writer, n int) { w.Int(int64(n)) })
+		s.inSlot(spec, slot, math.MaxInt, false, func(w, _ *resp.Writer, n int) { w.Int(int64(n)) })
 	}
 }
 
@@ -133,7 +144,7 @@ func handleGetKeysInSlot(s *Session, spec *command.Spec, args [][]byte) {
 		s.w.Errorf("ERR", "Invalid number of keys")
 		return
 	}
-	s.inSlot(spec, slot, int(count), func(w, keys *resp.Writer, n int) {
+	s.inSlot(spec, slot, int(min(count, math.MaxInt)), true, func(w, keys *resp.Writer, n int) {
 		w.Array(n)
 		w.Buf = append(w.Buf, keys.Buf...)
 	})

@@ -79,12 +79,18 @@ func handleScan(s *Session, _ *command.Spec, args [][]byte) {
 	// behind the place where it goes.
 	var keys resp.Writer
 	n := 0
-	next := s.srv.node.Scan(o.cursor, o.count, func(e *store.Entry) {
-		if matches(e, s.now, s.user, o.pattern, o.kind) {
-			keys.Bulk(e.Key)
-			n++
+	next := o.cursor
+	for left := o.count; ; { // in steps, since keys may be large: COUNT is a hint
+		next = s.srv.node.Scan(next, min(left, scanStep), func(e *store.Entry) {
+			if matches(e, s.now, s.user, o.pattern, o.kind) {
+				keys.Bulk(e.Key)
+				n++
+			}
+		})
+		if left -= scanStep; next == 0 || left <= 0 || len(keys.Buf) > scanPageBytes {
+			break
 		}
-	})
+	}
 	s.w.Array(2)
 	s.w.BulkString(strconv.FormatUint(next, 10))
 	s.w.Array(n)

@@ -90,10 +90,12 @@ type testConn struct {
 	h         *harness
 	ses       *Session
 	delivered chan *wait
+	out       []byte // taken from the session already
 }
 
 func (c *testConn) deliver(w *wait) { c.delivered <- w }
 func (c *testConn) close()          {}
+func (c *testConn) trim()           { c.ses.trim() }
 
 func (h *harness) connect() *testConn {
 	h.t.Helper()
@@ -121,6 +123,12 @@ func (c *testConn) settle() {
 	timeout := time.After(20 * time.Second)
 	c.settleLog()
 	for c.ses.waits > 0 || c.ses.parked && !c.ses.closing {
+		c.collect()
+		if c.ses.canResume() {
+			c.ses.Resume()
+			c.settleLog()
+			continue
+		}
 		select {
 		case w := <-c.delivered:
 			c.ses.Complete(w)
@@ -140,9 +148,16 @@ func (c *testConn) settleLog() {
 	}
 }
 
-func (c *testConn) take() string {
-	out := string(c.ses.Output())
+// collect takes the session's output, as a driver does when it sends it.
+func (c *testConn) collect() {
+	c.out = append(c.out, c.ses.Output()...)
 	c.ses.Sent()
+}
+
+func (c *testConn) take() string {
+	c.collect()
+	out := string(c.out)
+	c.out = c.out[:0]
 	return out
 }
 

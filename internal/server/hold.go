@@ -37,6 +37,7 @@ func (s *Session) resumeHeld() bool {
 	s.execute(args)
 	s.batch.end(s.srv)
 	if !h.full && len(args) <= 64 {
+		clear(args) // they would hold on to the buffer
 		h.args = args[:0]
 	}
 	if cap(h.buf) > keepBufferBytes && !h.full {

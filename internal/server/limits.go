@@ -10,10 +10,20 @@ import (
 // reapEvery is how often the time limits of connections are looked at.
 const reapEvery = time.Second
 
-// noteRefusal counts a connection that was turned away.
+// trimAfter is how long a connection is idle before its session gives back what
+// it keeps for reuse.
+const trimAfter = 3 * time.Second
+
+// noteRefusal counts a connection that was turned away. It logs one line per
+// second: whoever keeps knocking must not fill the disk.
 func (s *Server) noteRefusal(remote netip.AddrPort, reason closeReason) {
-	s.stats.closed[reason].Add(1)
-	s.logger.Warn("connection refused", "remote", remote, "reason", closeNames[reason])
+	count := s.stats.closed[reason].Add(1)
+	now := s.nowMs()
+	last := s.refusalLogged.Load()
+	if now-last < time.Second.Milliseconds() || !s.refusalLogged.CompareAndSwap(last, now) {
+		return
+	}
+	s.logger.Warn("connections refused", "reason", closeNames[reason], "remote", remote, "refused_so_far", count)
 }
 
 // refusal is what a refused peer is told. It has not said which protocol it
@@ -35,6 +45,17 @@ func (s *Server) noteClose(ses *Session, reason closeReason, err error) {
 		return // QUIT: nothing that an operator needs to see
 	}
 	s.logger.Info("connection closed", "remote", ses.remote, "client", ses.id, "reason", closeNames[reason], "err", err)
+}
+
+// noteEnd counts a connection that ends without noteClose having been told why.
+func (s *Server) noteEnd(ses *Session) {
+	switch {
+	case ses.closing, ses.cut.Load():
+	case s.draining.Load():
+		s.stats.closed[closedShutdown].Add(1)
+	default:
+		s.stats.closed[closedByPeer].Add(1)
+	}
 }
 
 // holdOutput keeps the total of output that peers have not taken: *held is what
@@ -99,11 +120,17 @@ func (s *Server) reap(ses *Session, now int64) {
 		s.cutOff(ses, closedWriteTimeout, "replies were not read in time (write-timeout)")
 	case over(m.lastActive.Load(), c.IdleTimeout):
 		s.cutOff(ses, closedIdle, "idle (idle-timeout)")
+	case over(m.lastActive.Load(), trimAfter) && m.trimmed <= m.lastActive.Load():
+		m.trimmed = now
+		ses.link.trim()
 	}
 }
 
 // cutOff ends a connection from outside its driver's goroutine.
 func (s *Server) cutOff(ses *Session, reason closeReason, why string) {
+	if ses.cut.Swap(true) {
+		return // its driver is about to see to it
+	}
 	s.noteClose(ses, reason, errors.New(why))
 	ses.link.close()
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/node"
+	"github.com/prakashpandey/vegadb/internal/resp"
 	"github.com/prakashpandey/vegadb/internal/store"
 )
 
@@ -51,6 +52,10 @@ func (m *multiKey) onePartition() bool {
 	return true
 }
 
+// errReplyTooLarge refuses a read whose reply the client could not be sent. Never
+// changed.
+var errReplyTooLarge = &resp.Error{Code: "ERR", Text: "the values asked for exceed output-limit: ask for fewer keys at once"}
+
 // readKeys serves a read of any number of keys. Keys of one partition are read
 // as of one moment; between partitions there is no such promise.
 func (s *Session) readKeys(spec *command.Spec, args [][]byte) {
@@ -67,13 +72,20 @@ func (s *Session) readKeys(spec *command.Spec, args [][]byte) {
 		locked.LockMask(mask)
 		defer locked.UnlockMask(mask)
 	}
+	mark := len(s.w.Buf)
 	if spec.Merge == command.MergeArray {
 		s.w.Array(len(m.keys))
 	}
 	var present int64
+	limit := s.srv.live.Current().OutputLimit
 	for _, k := range m.keys {
 		if s.readOne(spec, k.p.Table, args[k.arg:k.arg+spec.KeyStep], locked == nil) {
 			present++
+		}
+		if int64(len(s.w.Buf)-mark) > limit {
+			s.w.Buf = s.w.Buf[:mark]
+			writeError(&s.w, errReplyTooLarge)
+			return
 		}
 	}
 	if spec.Merge == command.MergeSum {

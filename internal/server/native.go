@@ -24,7 +24,7 @@ type nativeState struct {
 // bytes it took.
 func (s *Session) consumeNative(data []byte) int {
 	n := 0
-	for n < len(data) && !s.parked && !s.closing {
+	for n < len(data) && !s.parked && !s.closing && !s.crowded() {
 		if !s.native.greeted {
 			took := s.greet(data[n:])
 			if took == 0 {
@@ -119,11 +119,11 @@ func (s *Session) checkPassword(hello *wire.ClientHello, version uint16) {
 	}
 	var user *auth.User
 	var loginErr error
-	s.parked = true
+	s.parked, s.barrier = true, true
 	s.nativeAsync(func(context.Context, *wait) {
 		user, loginErr = s.srv.users.Login(s.srv.failures, s.remote.Addr(), name, password)
 	}, func() {
-		s.parked = false
+		s.barrier = false // Resume goes on with what came behind the hello
 		if loginErr != nil {
 			s.srv.stats.authFailures.Add(1)
 			s.refuseHello(loginErr)
@@ -132,7 +132,6 @@ func (s *Session) checkPassword(hello *wire.ClientHello, version uint16) {
 		}
 		s.logIn(user)
 		s.welcome(version)
-		s.parked = true // Resume goes on with what came behind the hello
 	})
 }
 

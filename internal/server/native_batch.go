@@ -19,6 +19,8 @@ type writeBatch struct {
 	entries []byte // the partitions' entries, one after another
 	replies []byte // the items' reply bodies; results come one at a time
 	fetch   bool   // the items are applied at once: ask for the memory they need
+	// tooLarge says that the old values that were asked for fit no frame.
+	tooLarge bool
 }
 
 // batchItem is one item with its outcome.
@@ -36,8 +38,9 @@ type batchItem struct {
 // op of the entry is that of items[order[first+i]].
 type batchRunOf struct {
 	b           *writeBatch
-	w           *wait // nil when the results come within Submit
-	first, last int   // order[first:last]
+	w           *wait  // nil when the results come within Submit
+	first, last int    // order[first:last]
+	most        uint32 // bytes of all replies: a frame's
 }
 
 // Result keeps one item's outcome.
@@ -45,6 +48,9 @@ func (r *batchRunOf) Result(i int, res *command.Result) {
 	b := r.b
 	item := &b.items[uint32(b.order[r.first+i])]
 	item.status, item.version = res.Status, res.Version
+	if b.tooLarge = b.tooLarge || len(b.replies)+len(res.Bytes) > int(r.most); b.tooLarge {
+		return
+	}
 	if res.Status <= wire.VersionMismatch {
 		item.reply0 = len(b.replies)
 		b.replies = appendResultBody(b.replies, item.op, item.opFlags, res)
@@ -79,7 +85,7 @@ func (s *Session) returnBatch(b *writeBatch) {
 	clear(b.parts)
 	clear(b.runs)
 	b.items, b.order, b.runs, b.parts = b.items[:0], b.order[:0], b.runs[:0], b.parts[:0]
-	b.ops, b.entries, b.replies = b.ops[:0], b.entries[:0], b.replies[:0]
+	b.ops, b.entries, b.replies, b.tooLarge = b.ops[:0], b.entries[:0], b.replies[:0], false
 	s.native.spareBatch = b
 }
 
@@ -171,7 +177,7 @@ func (s *Session) groupItems(b *writeBatch) {
 		}
 		command.SetCount(entry, last-first)
 		b.entries = b.entries[:start+len(entry)]
-		b.runs = append(b.runs, batchRunOf{b: b, first: first, last: last})
+		b.runs = append(b.runs, batchRunOf{b: b, first: first, last: last, most: s.srv.limits.MaxFrame})
 		b.parts = append(b.parts, node.Part{Partition: partitions[p], Entry: entry})
 		first = last
 	}
@@ -188,8 +194,15 @@ func itemRefusal(status wire.Status) bool {
 	return status == wire.PermissionDenied || status == wire.MemoryLimit
 }
 
+// errOldValues answers a batch that was executed. Never changed.
+var errOldValues = &wire.Error{Status: wire.UnknownOutcome, Text: "executed, but the old values that were asked for exceed the largest frame"}
+
 // append renders the reply: the items' outcomes in the order of the request.
 func (b *writeBatch) append(dst []byte, s *Session, req *wire.Request) []byte {
+	const perItem = 16
+	if b.tooLarge || len(b.replies)+perItem*len(b.items) > int(s.srv.limits.MaxFrame) {
+		return appendFailure(dst, req.ID, errOldValues)
+	}
 	start := len(dst)
 	head := s.head(req, wire.OK, 0)
 	dst = head.AppendHeader(dst)

@@ -115,6 +115,9 @@ func (s *Session) appendMeta(dst []byte) []byte {
 	return m.Append(dst)
 }
 
+// errReplyFrame refuses a read whose reply no frame could hold. Never changed.
+var errReplyFrame = &wire.Error{Status: wire.TooLarge, Text: "the reply would exceed the largest frame: ask for less at once"}
+
 func (s *Session) nativeGetBatch(req *wire.Request) error {
 	var keys wire.Keys
 	if err := keys.Decode(req.Body, &s.srv.limits); err != nil {
@@ -124,6 +127,7 @@ func (s *Session) nativeGetBatch(req *wire.Request) error {
 	buf := s.begin(s.w.Buf, req, wire.OK, 0)
 	items := len(buf)
 	buf = wire.BeginBatch(buf)
+	defer func() { s.place = place{} }()
 	var group keyGroup
 	n := 0
 	for {
@@ -135,15 +139,12 @@ func (s *Session) nativeGetBatch(req *wire.Request) error {
 			break
 		}
 		for i, key := range group.keys[:group.n] {
-			if len(buf)-mark > int(s.srv.limits.MaxFrame)/2 {
-				s.w.Buf = buf[:mark]
-				return wire.ErrBatchTooLarge // the reply must fit a frame too
-			}
 			s.place = group.places[i]
-			buf = s.appendItem(buf, key)
+			if buf = s.appendItem(buf, key, mark+int(s.srv.limits.MaxFrame)); buf == nil {
+				return errReplyFrame
+			}
 			n++
 		}
-		s.place = place{}
 	}
 	wire.FinishBatch(buf, items, n)
 	wire.FinishFrame(buf, mark)
@@ -151,15 +152,23 @@ func (s *Session) nativeGetBatch(req *wire.Request) error {
 	return nil
 }
 
-// appendItem appends what a GETBATCH says of one key.
-func (s *Session) appendItem(dst, key []byte) []byte {
+// appendItem appends what a GETBATCH says of one key. It returns nil if dst would
+// grow beyond most, which the reply's frame could not hold.
+func (s *Session) appendItem(dst, key []byte, most int) []byte {
+	const head = 16
+	if len(dst)+head > most {
+		return nil
+	}
 	if !s.allowed(key) {
 		return wire.AppendItem(dst, wire.PermissionDenied, 0, nil)
 	}
 	stripe, found := s.find(key)
 	defer stripe.Unlock()
-	if !found {
+	switch {
+	case !found:
 		return wire.AppendItem(dst, wire.NotFound, 0, nil)
+	case len(dst)+head+len(s.entry.Value) > most:
+		return nil
 	}
 	return wire.AppendItem(dst, wire.OK, s.entry.Version, s.entry.Value)
 }
@@ -167,6 +176,18 @@ func (s *Session) appendItem(dst, key []byte) []byte {
 // scanPageBytes ends a page early: a page of large values must not become a huge
 // frame.
 const scanPageBytes = 1 << 20
+
+// errScanFrame refuses a page whose entries no frame could hold. Never changed.
+var errScanFrame = &wire.Error{Status: wire.TooLarge, Text: "the entries at this cursor exceed the largest frame: scan their keys only and get them one by one"}
+
+// scanEntryBytes is at most what an entry takes in a page.
+func scanEntryBytes(e *store.Entry, keysOnly bool) int {
+	const head = 24
+	if keysOnly {
+		return head + len(e.Key)
+	}
+	return head + len(e.Key) + len(e.Value)
+}
 
 func (s *Session) nativeScan(req *wire.Request) error {
 	var scan wire.ScanBody
@@ -179,10 +200,14 @@ func (s *Session) nativeScan(req *wire.Request) error {
 	buf = wire.BeginScanPage(buf)
 	n, visited, limit := 0, 0, int(scan.Limit)
 	keysOnly := req.OpFlags&wire.ScanKeysOnly != 0
+	most, full := mark+scanPageBytes, false
 	visit := func(e *store.Entry) {
 		visited++
 		switch {
-		case !bytes.HasPrefix(e.Key, scan.Prefix) || command.Expired(e.ExpireAt, s.now) || !s.allowed(e.Key):
+		case full || !bytes.HasPrefix(e.Key, scan.Prefix) || command.Expired(e.ExpireAt, s.now) || !s.allowed(e.Key):
+			return
+		case len(buf)+scanEntryBytes(e, keysOnly) > most:
+			full = true
 			return
 		case keysOnly:
 			buf = wire.AppendScanKey(buf, e.Key)
@@ -191,11 +216,30 @@ func (s *Session) nativeScan(req *wire.Request) error {
 		}
 		n++
 	}
-	// Small steps, so that the page's size is looked at between them. Where matches
-	// are rare a page ends early rather than hold up the loop.
+	// Small steps: one that does not fit the page is undone, and the page ends before
+	// it. Where matches are rare a page ends early rather than hold up the loop.
 	next := scan.Cursor
+	step := scanStep
 	for budget := max(limit, scanVisits); ; {
-		next = s.srv.node.Scan(next, min(limit-n, scanStep), visit)
+		before, n0 := len(buf), n
+		after := s.srv.node.Scan(next, min(limit-n, step), visit)
+		if full {
+			buf, n, full = buf[:before], n0, false
+			switch {
+			case n > 0:
+			case step > 1:
+				step = 1
+				continue
+			case most < mark+int(s.srv.limits.MaxFrame):
+				most = mark + int(s.srv.limits.MaxFrame) // what one step brings may be a page of its own
+				continue
+			default:
+				s.w.Buf = buf[:mark]
+				return errScanFrame
+			}
+			break
+		}
+		next = after
 		if next == 0 || n >= limit || visited >= budget || len(buf)-mark > scanPageBytes {
 			break
 		}

@@ -37,10 +37,10 @@ func (s *Session) setParserLimits() {
 // consumeRESP executes the commands at the front of data and returns how many
 // bytes it took.
 func (s *Session) consumeRESP(data []byte) int {
-	n := 0
+	n, told := 0, 0
 	ahead := s.worthLookingAhead()
-	for n < len(data) && !s.parked && !s.closing {
-		if ahead {
+	for n < len(data) && !s.parked && !s.closing && !s.crowded() {
+		if ahead && !s.parser.Pending() {
 			if took := s.runAhead(data[n:]); took > 0 {
 				n += took
 				continue
@@ -56,11 +56,14 @@ func (s *Session) consumeRESP(data []byte) int {
 		}
 		n += took
 		s.args = args
+		mark := len(s.w.Buf)
 		if len(args) > 0 {
 			s.execute(args)
 		}
-		if s.user == nil && len(s.w.Buf) > unauthenticatedOutput {
-			s.fail(closedOutputLimit, errors.New("too much asked before authentication"))
+		if s.user == nil {
+			if told += len(s.w.Buf) - mark; told > unauthenticatedOutput {
+				s.fail(closedOutputLimit, errors.New("too much asked before authentication"))
+			}
 		}
 	}
 	s.dropArgs()
@@ -97,7 +100,7 @@ func (s *Session) writer() *resp.Writer {
 		return &s.w
 	}
 	w := s.newWait()
-	w.done.Store(true)
+	w.done = true // nobody else has it
 	s.enqueue(w)
 	return &w.reply
 }
@@ -187,6 +190,9 @@ var (
 
 // refuse says why this client may not run this command now; nil if it may.
 func (s *Session) refuse(spec *command.Spec, args [][]byte) error {
+	if s.needAuth && s.user != nil {
+		s.currentUser()
+	}
 	if s.user == nil && spec.Flags&command.FlagNoAuth == 0 {
 		return errNoAuth
 	}
@@ -211,10 +217,8 @@ func (s *Session) refuse(spec *command.Spec, args [][]byte) error {
 
 // permit checks the user's role and, for each key, prefixes.
 func (s *Session) permit(spec *command.Spec, args [][]byte) error {
-	user := s.currentUser()
+	user := s.user
 	switch {
-	case user == nil:
-		return errNoAuth
 	case spec.Flags&command.FlagAdmin != 0 && !user.MayAdmin(),
 		spec.Flags&command.FlagWrite != 0 && !user.MayWrite(),
 		spec.Flags&command.FlagWrite != 0 && spec.FirstKey == 0 && !user.AllKeys():

@@ -56,25 +56,26 @@ type Server struct {
 	stats  stats
 	nextID atomic.Uint64
 
-	inFlight   atomic.Int64 // requests whose replies are not in an output yet
-	outBytes   atomic.Int64 // output held for slow readers, all connections
-	draining   atomic.Bool
-	lastSave   atomic.Int64 // unix s; LASTSAVE
-	perAddress map[netip.Addr]int
-	sessions   map[uint64]*Session
-	mu         sync.Mutex // guards perAddress and sessions
-	background sync.WaitGroup
-	ctx        context.Context // of work in the background; ends with Stop
-	cancel     context.CancelFunc
-	stopOnce   sync.Once
+	inFlight atomic.Int64 // requests whose replies are not in an output yet
+	outBytes atomic.Int64 // output held for slow readers, all connections
+	draining atomic.Bool
+	// refusalLogged is when a refused connection was last logged, in unix ms.
+	refusalLogged atomic.Int64
+	perAddress    map[netip.Addr]int
+	sessions      map[uint64]*Session
+	mu            sync.Mutex // guards perAddress and sessions
+	background    sync.WaitGroup
+	ctx           context.Context // of work in the background; ends with Stop
+	cancel        context.CancelFunc
+	stopOnce      sync.Once
 }
 
 // driver moves bytes between sockets and sessions.
 type driver interface {
 	// start listens and serves until stop. It returns once the address is bound.
 	start(addr string) (netip.AddrPort, error)
-	// stop closes the listener and every connection, having sent what their
-	// sessions had ready, within ctx.
+	// stop closes the listener, takes no further input, and closes every connection
+	// once it has been answered; those that are not within ctx, unanswered.
 	stop(ctx context.Context) error
 }
 
@@ -126,31 +127,25 @@ func (s *Server) LoginLimiter() *auth.Limiter { return s.failures }
 // Draining reports whether Stop has begun.
 func (s *Server) Draining() bool { return s.draining.Load() }
 
-// Stop refuses new connections, lets requests in flight be answered, and closes
-// every connection, within ctx.
+// stopPatience is how long Stop waits for peers that do not take their replies, and
+// for work in the background, before it goes on without them.
+const stopPatience = time.Second
+
+// Stop refuses new connections and takes no further input, lets what has been asked
+// be answered, and closes every connection, within ctx.
 func (s *Server) Stop(ctx context.Context) (err error) {
 	s.stopOnce.Do(func() {
 		s.draining.Store(true)
-		s.awaitInFlight(ctx)
-		s.cancel()
+		patience := time.AfterFunc(stopPatience, s.cancel)
+		defer patience.Stop()
 		err = s.driver.stop(ctx)
+		if n := s.inFlight.Load(); n > 0 && err != nil {
+			s.logger.Warn("requests were still in flight when the time to stop was up", "requests", n)
+		}
+		s.cancel()
 		s.background.Wait()
 	})
 	return err
-}
-
-// awaitInFlight waits until nothing waits for the disk or for a goroutine.
-func (s *Server) awaitInFlight(ctx context.Context) {
-	poll := time.NewTicker(time.Millisecond)
-	defer poll.Stop()
-	for s.inFlight.Load() > 0 {
-		select {
-		case <-ctx.Done():
-			s.logger.Warn("requests were still in flight when the time to stop was up", "requests", s.inFlight.Load())
-			return
-		case <-poll.C:
-		}
-	}
 }
 
 func (s *Server) nowMs() int64 { return s.opts.Clock().UnixMilli() }
@@ -246,6 +241,7 @@ func nativeLimits(c *config.Server) wire.Limits {
 	return l
 }
 
+// durabilityOf is a node's durability as receipts have it.
 func durabilityOf(name string) wire.Durability {
 	switch name {
 	case "always":

@@ -30,6 +30,8 @@ type link interface {
 	deliver(w *wait)
 	// close ends the connection soon, from any goroutine.
 	close()
+	// trim has the session give back what it keeps for the next request.
+	trim()
 }
 
 // Session is the state of one connection; see the package comment for who may
@@ -45,6 +47,7 @@ type Session struct {
 	closing  bool        // reply with what is in Output, then close
 	abrupt   bool        // close at once: the peer does not take its replies
 	closed   atomic.Bool // the driver has let go of the connection
+	cut      atomic.Bool // ended by cutOff, which has counted it
 	user     *auth.User  // nil: not authenticated
 	needAuth bool
 	// userGeneration is the state of the users file that user was read from.
@@ -52,8 +55,8 @@ type Session struct {
 
 	in     []byte // input that has not been consumed; in[inOff:] is unread
 	inOff  int
-	parked bool // input is held back until the waits are done
-	// barrier holds back every command until work on another goroutine is done.
+	parked bool // input is held back: see canResume
+	// barrier holds back everything until work on another goroutine is done.
 	barrier bool
 
 	// Writes that are not answered yet. RESP: a queue in request order.
@@ -96,7 +99,8 @@ type sessionMeta struct {
 	greeted    atomic.Bool  // authenticated, or nothing to authenticate
 	proto      atomic.Uint32
 	info       atomic.Pointer[clientInfo]
-	lastCmd    atomic.Pointer[string]
+	// trimmed is when the session was last asked to trim. The reaper's own.
+	trimmed int64
 }
 
 // clientInfo is replaced whole when a client names itself.
@@ -117,7 +121,8 @@ func (s *Session) Sent() {
 	s.w.Buf = s.w.Buf[:0]
 }
 
-// Closing reports whether the connection is to be closed once Output is sent.
+// Closing reports whether the connection is to be closed once what it waits for
+// has been answered and sent. No more input is taken.
 func (s *Session) Closing() bool { return s.closing }
 
 // keepBufferBytes is the largest buffer that an idle connection keeps.
@@ -131,16 +136,18 @@ func (s *Session) Input(data []byte) {
 	}
 	s.now = s.srv.nowMs()
 	s.meta.lastActive.Store(s.now)
+	var n int
 	if s.inOff == len(s.in) { // nothing left over: parse in place
-		n := s.consume(data)
+		n = s.consume(data)
 		s.keep(data[n:])
 	} else {
 		s.compact()
 		s.in = append(s.in, data...)
-		s.inOff += s.consume(s.in[s.inOff:])
+		n = s.consume(s.in[s.inOff:])
+		s.inOff += n
 		s.release()
 	}
-	s.finishInput()
+	s.finishInput(n > 0)
 }
 
 // resume consumes input that was held back.
@@ -151,7 +158,7 @@ func (s *Session) resume() {
 		s.inOff += s.consume(s.in[s.inOff:])
 		s.release()
 	}
-	s.finishInput()
+	s.finishInput(true)
 }
 
 func (s *Session) consume(data []byte) int {
@@ -206,8 +213,9 @@ func (s *Session) release() {
 	}
 }
 
-// finishInput watches the limits on what is buffered.
-func (s *Session) finishInput() {
+// finishInput watches the limits on what is buffered. progress says that commands
+// were taken: what is left began to arrive no earlier than now.
+func (s *Session) finishInput(progress bool) {
 	unread := len(s.in) - s.inOff
 	limit := s.srv.live.Current()
 	if max := limit.MaxQueryBytes + limit.MaxPipelineBytes; int64(unread) > max {
@@ -216,7 +224,7 @@ func (s *Session) finishInput() {
 	switch {
 	case unread == 0 || s.parked:
 		s.meta.frameSince.Store(0)
-	case s.meta.frameSince.Load() == 0:
+	case progress || s.meta.frameSince.Load() == 0:
 		s.meta.frameSince.Store(s.now)
 	}
 }
@@ -225,11 +233,27 @@ func (s *Session) finishInput() {
 // peer whose session is parked.
 const pauseInput = 1 << 20
 
-// full reports whether a driver that can should leave further input unread.
+// crowdedOutput is the output at which a session executes nothing further until
+// its driver has sent some: a few bytes of input can ask for any amount of output.
+const crowdedOutput = 1 << 20
+
+// crowded parks the session when its output has grown enough for now.
+func (s *Session) crowded() bool {
+	if len(s.w.Buf) < crowdedOutput {
+		return false
+	}
+	s.parked = true
+	return true
+}
+
+// full reports whether a driver should leave further input unread.
 func (s *Session) full() bool { return s.parked && len(s.in)-s.inOff > pauseInput }
 
 // idle reports whether everything that was asked for has been answered.
 func (s *Session) idle() bool { return s.waits == 0 && !s.parked }
+
+// over reports whether the session is done with its connection, but for output.
+func (s *Session) over() bool { return s.closing && (s.abrupt || s.waits == 0) }
 
 // takeWritten returns up to where the session has written to the log since it was
 // last asked. Its driver settles that before it sends the session's output.
@@ -245,6 +269,19 @@ func (s *Session) settleLater(pos uint64, err error) error {
 		s.wrote, s.wrotePos = true, max(s.wrotePos, pos)
 	}
 	return err
+}
+
+// trim gives back what the session keeps for reuse. A connection that is idle
+// then holds little more than its place in the tables of connections.
+func (s *Session) trim() {
+	if !s.idle() || s.inOff < len(s.in) || s.parser.Pending() {
+		return
+	}
+	s.in, s.inOff, s.enc, s.args = nil, 0, nil, nil
+	s.free, s.freeCount = nil, 0
+	s.held, s.multi = heldCommand{}, multiKey{}
+	s.native.spareBatch = nil
+	s.parser = resp.Parser{Limits: s.parser.Limits}
 }
 
 // fail ends the connection for a reason that the operator should see.

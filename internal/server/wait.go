@@ -6,6 +6,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/resp"
+	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
 // wait is one request whose reply cannot be written yet: a write under policy
@@ -14,12 +15,13 @@ import (
 // driver brings it back.
 //
 // A wait belongs to its session, which reuses it. Between being submitted and
-// delivered its rendering fields belong to the applier.
+// delivered its rendering fields belong to the applier: the session neither looks
+// at them nor reuses the wait before link.deliver has brought it back.
 type wait struct {
 	s    *Session
 	next *wait // in the session's queue, or its free list
 
-	done    atomic.Bool  // rendered; set before delivery
+	done    bool         // delivered: the reply may go out when its turn comes
 	left    atomic.Int32 // parts that have not been applied
 	began   time.Time
 	spec    *command.Spec // RESP
@@ -28,6 +30,7 @@ type wait struct {
 	merged  merge
 	native  nativeWait
 	failed  bool   // the native reply is an error
+	held    int    // bytes of a large reply, as counted in the server's total
 	asyncFn func() // runs on the session's goroutine when delivered; may be nil
 }
 
@@ -35,6 +38,7 @@ type wait struct {
 func (w *wait) Result(i int, r *command.Result) {
 	if w.s.proto == protocolNative {
 		w.native.result(w, i, r)
+		w.bound()
 		return
 	}
 	if w.spec.Merge != command.MergeNone {
@@ -42,7 +46,33 @@ func (w *wait) Result(i int, r *command.Result) {
 		return
 	}
 	w.spec.Reply(&w.reply, r, w.mode)
+	w.bound()
 }
+
+// bound counts a reply that carries a large value in the total of output. Many
+// such writes can wait at once, and their replies are all there before the first
+// can go out: past the limit a reply is replaced by what can be said in its place.
+func (w *wait) bound() {
+	if len(w.reply.Buf) <= keepWaitBytes {
+		return
+	}
+	srv := w.s.srv
+	srv.holdOutput(&w.held, len(w.reply.Buf))
+	if limit := srv.live.Current().OutputLimitTotal; limit <= 0 || srv.outBytes.Load() <= limit {
+		return
+	}
+	srv.holdOutput(&w.held, 0)
+	w.reply.Buf = nil
+	if w.s.proto == protocolNative {
+		w.failed = true
+		w.reply.Buf = appendFailure(nil, w.native.req.ID, errReplyDropped)
+		return
+	}
+	writeError(&w.reply, errReplyDropped)
+}
+
+// errReplyDropped answers a write that was executed. Never changed.
+var errReplyDropped = &wire.Error{Status: wire.UnknownOutcome, Text: "executed, but replies with large values wait already (output-limit-total)"}
 
 // Done notes that a part has been applied; after the last one the wait goes back
 // to its session.
@@ -59,7 +89,6 @@ func (w *wait) finish() {
 	} else if w.spec != nil && w.spec.Merge != command.MergeNone {
 		w.merged.reply(w.spec, &w.reply)
 	}
-	w.done.Store(true)
 	w.s.link.deliver(w)
 }
 
@@ -72,11 +101,10 @@ func (s *Session) newWait() *wait {
 	} else {
 		w = &wait{s: s}
 	}
-	w.next, w.spec, w.asyncFn, w.mode, w.failed = nil, nil, nil, 0, false
+	w.next, w.spec, w.asyncFn, w.mode, w.failed, w.done = nil, nil, nil, 0, false, false
 	w.native = nativeWait{}
 	w.merged = merge{}
 	w.reply.Buf, w.reply.Proto = w.reply.Buf[:0], s.w.Proto
-	w.done.Store(false)
 	w.left.Store(1)
 	w.began = time.Now()
 	s.waits++
@@ -123,6 +151,7 @@ func (s *Session) recycle(w *wait) {
 // Complete takes back a wait that link.deliver was given, and moves replies that
 // are due to the output. Call Resume after the last of a batch of them.
 func (s *Session) Complete(w *wait) {
+	w.done = true
 	if w.asyncFn != nil && !s.closed.Load() {
 		w.asyncFn()
 	}
@@ -135,7 +164,7 @@ func (s *Session) Complete(w *wait) {
 
 // drain moves the finished replies at the head of the queue to the output.
 func (s *Session) drain() {
-	for head := s.waitHead; head != nil && head.done.Load(); head = s.waitHead {
+	for head := s.waitHead; head != nil && head.done; head = s.waitHead {
 		s.waitHead = head.next
 		if s.waitHead == nil {
 			s.waitTail = nil
@@ -147,6 +176,7 @@ func (s *Session) drain() {
 // emit moves a finished reply to the output and takes the wait back.
 func (s *Session) emit(w *wait) {
 	s.w.Buf = append(s.w.Buf, w.reply.Buf...)
+	s.srv.holdOutput(&w.held, 0)
 	s.waits--
 	s.srv.inFlight.Add(-1)
 	if st := w.stats(); st != nil {
@@ -170,9 +200,21 @@ func (w *wait) stats() *commandStats {
 	return nil
 }
 
+// canResume reports whether there is input that was held back and nothing holds
+// it back any more.
+func (s *Session) canResume() bool {
+	switch {
+	case !s.parked, s.closing, s.barrier, s.waitHead != nil:
+		return false
+	case s.proto == protocolNative && s.waits >= int(s.srv.limits.MaxInFlight):
+		return false
+	}
+	return len(s.w.Buf) < crowdedOutput
+}
+
 // Resume goes on with input that was held back, if nothing holds it back any more.
 func (s *Session) Resume() {
-	if s.parked && s.waitHead == nil && !s.closing {
+	if s.canResume() {
 		s.resume()
 	}
 }
