@@ -36,9 +36,9 @@ func TestCommandsToAPipe(t *testing.T) {
 	w.run(t, "incr", "n", "-5").want(t, exitOK, "-4\n", "")
 	w.run(t, "incr", "greeting").want(t, exitError, "", "~greeting: NOT_INTEGER")
 	w.run(t, "ttl", "n").want(t, exitOK, "-1\n", "")
-	w.run(t, "expire", "n", "1h").want(t, exitOK, "OK\n", "")
+	w.run(t, "expire", "n", "3590s").want(t, exitOK, "OK\n", "")
 	w.run(t, "expire", "n", "1m", "--if-later").want(t, exitCondition, "", "~the condition does not hold")
-	w.run(t, "ttl", "n").want(t, exitOK, "~35", "") // 3,59x,xxx ms
+	w.run(t, "ttl", "n").want(t, exitOK, "~35", "") // 3,5xx,xxx ms
 	w.run(t, "persist", "n").want(t, exitOK, "OK\n", "")
 	w.run(t, "ttl", "n").want(t, exitOK, "-1\n", "")
 	w.run(t, "persist", "nope").want(t, exitNotFound, "", "~nope: not found")
@@ -172,7 +172,7 @@ func TestDumpAndLoadCarryEverythingOver(t *testing.T) {
 	from, dir := serve(t), t.TempDir()
 	from.run(t, "put", "text", "größe ☃")
 	from.run(t, "put", "bytes\x00\xff", "\xfe\r\n\",\t")
-	from.run(t, "put", "short", "lived", "--ttl", "1h")
+	from.run(t, "put", "short", "lived", "--ttl", "3590s")
 	for _, name := range []string{"a.jsonl", "a.jsonl.gz", "a.tsv", "a.csv.zst"} {
 		file := filepath.Join(dir, name)
 		from.run(t, "dump", file).want(t, exitOK, "", "~dumped 3 entries to ")
@@ -209,7 +209,7 @@ func TestLoadWithPrefixTTLAndIfAbsent(t *testing.T) {
 	w := serve(t)
 	w.run(t, "put", "w:apple", "kept")
 	w.stdin = "apple\nbanana\n"
-	w.run(t, "load", "-", "--prefix", "w:", "--ttl", "1h", "--if-absent").want(t, exitOK, "", "~loaded 2 records")
+	w.run(t, "load", "-", "--prefix", "w:", "--ttl", "3590s", "--if-absent").want(t, exitOK, "", "~loaded 2 records")
 	w.run(t, "get", "w:apple").want(t, exitOK, "kept", "")
 	w.run(t, "get", "w:banana").want(t, exitOK, "2", "")
 	w.run(t, "ttl", "w:banana").want(t, exitOK, "~35", "")

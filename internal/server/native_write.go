@@ -9,10 +9,8 @@ import (
 
 // nativeWait is what a waiting native request needs for its reply.
 type nativeWait struct {
-	req     wire.Request // without its body
-	op      wire.Op
-	opFlags uint8
-	batch   *writeBatch // of a WRITEBATCH
+	req   wire.Request // without its body
+	batch *writeBatch  // of a WRITEBATCH
 }
 
 // nativeInline renders results of entries that are applied within Submit.

@@ -63,7 +63,10 @@ func TestOutcomeDoesNotDependOnHowInputIsSplit(t *testing.T) {
 }
 
 func TestAMillionPipelinedCommandsInOneWrite(t *testing.T) {
-	const n = 1_000_000
+	n := 1_000_000
+	if testing.Short() { // the race detector makes each of them cost ten times as much
+		n = 50_000
+	}
 	for name, o := range policies() {
 		t.Run(name, func(t *testing.T) {
 			c := newHarness(t, o).connect()
@@ -71,7 +74,7 @@ func TestAMillionPipelinedCommandsInOneWrite(t *testing.T) {
 			if got := strings.Count(out, "\r\n"); got != n {
 				t.Fatalf("%d replies, want %d", got, n)
 			}
-			if got := c.send("GET n\r\n"); got != "$6\r\n500000\r\n" {
+			if got, want := c.send("INCRBY n 0\r\n"), fmt.Sprintf(":%d\r\n", n/2); got != want {
 				t.Fatalf("counter is %q", got)
 			}
 		})
