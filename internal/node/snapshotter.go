@@ -101,7 +101,10 @@ func (n *Node) Snapshot(ctx context.Context) error {
 func (n *Node) SnapshotStatus() SnapshotStatus {
 	n.snapshots.mu.Lock()
 	defer n.snapshots.mu.Unlock()
-	return n.snapshots.status
+	status := n.snapshots.status
+	// One that has been asked for and is about to begin is running to whoever asked.
+	status.Running = status.Running || len(n.snapshots.queued) > 0
+	return status
 }
 
 func (n *Node) runSnapshotter() {
