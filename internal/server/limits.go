@@ -99,10 +99,13 @@ func (s *Server) runReaper() {
 			return
 		case <-tick.C:
 		}
-		now := s.nowMs()
-		for _, ses := range s.list() {
-			s.reap(ses, now)
-		}
+		s.reapAll(s.nowMs())
+	}
+}
+
+func (s *Server) reapAll(now int64) {
+	for _, ses := range s.list() {
+		s.reap(ses, now)
 	}
 }
 
