@@ -11,8 +11,8 @@ import (
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
 
-// TestCloseBreaksOffALoad closes a node while Load reads snapshots, and while it
-// reads the log: Load ends with an error, Close waits for it, and the directory can
+// TestCloseBreaksOffALoad closes a node while Load reads snapshots, while it reads
+// the log, and when it is nearly through: Load ends with an error, Close waits for it, and the directory can
 // be opened again.
 func TestCloseBreaksOffALoad(t *testing.T) {
 	rng := newRand(t)
@@ -22,7 +22,7 @@ func TestCloseBreaksOffALoad(t *testing.T) {
 	snapshotNow(t, n)
 	fill(t, n, rng, 100, model)
 	closeNode(t, n)
-	for _, ending := range []string{".snap", ".wal"} {
+	for _, at := range []vfs.Op{{Kind: vfs.OpRead, Name: ".snap"}, {Kind: vfs.OpRead, Name: ".wal"}, {Kind: vfs.OpSync, Name: ".wal"}} {
 		var s switchable
 		n, err := Open(smallOptions(s.on(disk), wal.Always))
 		if err != nil {
@@ -31,7 +31,7 @@ func TestCloseBreaksOffALoad(t *testing.T) {
 		reading, release := make(chan struct{}), make(chan struct{})
 		var once sync.Once
 		s.set(func(op vfs.Op) error {
-			if op.Kind == vfs.OpRead && strings.HasSuffix(op.Name, ending) {
+			if op.Kind == at.Kind && strings.HasSuffix(op.Name, at.Name) {
 				once.Do(func() { close(reading) })
 				<-release
 			}
@@ -50,10 +50,10 @@ func TestCloseBreaksOffALoad(t *testing.T) {
 		}
 		close(release)
 		if err := <-loaded; !errors.Is(err, context.Canceled) && !errors.Is(err, ErrClosed) {
-			t.Errorf("%s: load ends with %v", ending, err)
+			t.Errorf("%s: load ends with %v", at.Name, err)
 		}
 		if err := <-closed; err != nil {
-			t.Errorf("%s: close: %v", ending, err)
+			t.Errorf("%s: close: %v", at.Name, err)
 		}
 		if n.Ready() {
 			t.Error("a closed node is ready")
