@@ -17,33 +17,50 @@ import (
 
 // testUsers writes a users file: root (admin), shop (write, keys shop:*), viewer
 // (read), each with its name as password.
-func testUsers(t *testing.T) *auth.Users {
+func testUsers(t *testing.T) (users *auth.Users, path string) {
 	t.Helper()
-	var text strings.Builder
-	for _, u := range []struct{ name, rest string }{
+	path = filepath.Join(t.TempDir(), "users.toml")
+	writeUsers(t, path, [][2]string{
 		{"root", `role = "admin"`}, {"viewer", `role = "read"`}, {"shop", "role = \"write\"\nprefixes = [\"shop:\"]"}, {"default", `role = "write"`},
-	} {
-		hash, err := auth.HashIterations(u.name, 10_000)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(&text, "[users.%s]\n%s\npassword = %q\n", u.name, u.rest, hash)
-	}
-	path := filepath.Join(t.TempDir(), "users.toml")
-	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	})
 	users, err := auth.Load(vfs.OS(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return users
+	return users, path
+}
+
+// writeUsers writes a users file from names and what is to be said of them.
+func writeUsers(t testing.TB, path string, users [][2]string) {
+	t.Helper()
+	var text strings.Builder
+	for _, u := range users {
+		hash, err := auth.HashIterations(u[0], 10_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&text, "[users.%s]\n%s\npassword = %q\n", u[0], u[1], hash)
+	}
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rewriteUsers leaves one user in the users file and has it read again.
+func (h *harness) rewriteUsers(name, rest string) {
+	h.t.Helper()
+	writeUsers(h.t, h.users, [][2]string{{name, rest}})
+	if err := h.srv.users.Reload(); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func guarded(t *testing.T, o harnessOptions) *harness {
-	users := testUsers(t)
+	users, path := testUsers(t)
 	o.server = func(so *Options) { so.Users = users }
-	return newHarness(t, o)
+	h := newHarness(t, o)
+	h.users = path
+	return h
 }
 
 func TestOnlyAuthenticationIsServedBeforeAuthentication(t *testing.T) {

@@ -20,6 +20,7 @@ type harness struct {
 	t     testing.TB
 	srv   *Server
 	clock *testClock
+	users string // the users file, if there is one
 }
 
 // testClock is a clock that tests move by hand.
@@ -91,6 +92,8 @@ type testConn struct {
 	ses       *Session
 	delivered chan *wait
 	out       []byte // taken from the session already
+	lastID    uint32 // of roundTrip
+	largest   int    // reply that roundTrip has seen
 }
 
 func (c *testConn) deliver(w *wait) { c.delivered <- w }

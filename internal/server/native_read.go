@@ -200,7 +200,7 @@ func (s *Session) nativeScan(req *wire.Request) error {
 	buf = wire.BeginScanPage(buf)
 	n, visited, limit := 0, 0, int(scan.Limit)
 	keysOnly := req.OpFlags&wire.ScanKeysOnly != 0
-	most, full := mark+scanPageBytes, false
+	most, full := mark+min(scanPageBytes, int(s.srv.limits.MaxFrame)), false
 	visit := func(e *store.Entry) {
 		visited++
 		switch {
