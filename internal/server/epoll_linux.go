@@ -320,11 +320,13 @@ func (l *loop) finishTurn() {
 		p, w := c.ses.takeWritten()
 		pos, wrote = max(pos, p), wrote || w
 	}
-	if wrote {
-		l.srv.settle(pos)
-	}
+	failed := wrote && l.srv.settle(pos) != nil
 	for i, c := range touched {
 		touched[i] = nil
+		if failed {
+			c.end()
+			continue
+		}
 		c.send()
 	}
 	l.looked = touched[:0]

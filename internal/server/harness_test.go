@@ -147,7 +147,9 @@ func (c *testConn) settle() {
 
 func (c *testConn) settleLog() {
 	if pos, wrote := c.ses.takeWritten(); wrote {
-		c.h.srv.settle(pos)
+		if err := c.h.srv.settle(pos); err != nil {
+			c.h.t.Error(err)
+		}
 	}
 }
 

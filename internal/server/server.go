@@ -148,15 +148,18 @@ func (s *Server) Stop(ctx context.Context) (err error) {
 	return err
 }
 
-func (s *Server) nowMs() int64 { return s.opts.Clock().UnixMilli() }
+// nowMs is the node's time, in unix ms: one clock for expiry, stamps and limits.
+func (s *Server) nowMs() int64 { return s.node.Now() }
 
 var errNotTCP = errors.New("not a TCP address")
 
 // settle makes what sessions have written up to pos in the log safe from a killed
 // process, and lets a gathered batch go. Drivers call it before they send replies.
-func (s *Server) settle(pos uint64) {
-	s.node.Settle(pos)
-	s.node.Kick()
+// On an error nothing that was written may be acknowledged: the node is going
+// down, and the connections must not hear of it by way of a good reply.
+func (s *Server) settle(pos uint64) error {
+	defer s.node.Kick()
+	return s.node.Settle(pos)
 }
 
 // admit counts a new connection in, or says why not.

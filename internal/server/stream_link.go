@@ -217,7 +217,10 @@ func (l *streamLink) take(spare []byte, readerGone bool) (out []byte, last bool)
 // l.mu is held.
 func (l *streamLink) settle() {
 	if pos, wrote := l.ses.takeWritten(); wrote {
-		l.driver.srv.settle(pos)
+		if err := l.driver.srv.settle(pos); err != nil {
+			l.broken = true
+			l.ses.w.Buf = nil
+		}
 	}
 }
 
