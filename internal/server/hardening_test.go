@@ -17,7 +17,7 @@ import (
 
 // testUsers writes a users file: root (admin), shop (write, keys shop:*), viewer
 // (read), each with its name as password.
-func testUsers(t *testing.T) (users *auth.Users, path string) {
+func testUsers(t testing.TB) (users *auth.Users, path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "users.toml")
 	writeUsers(t, path, [][2]string{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/config"
 	"github.com/prakashpandey/vegadb/internal/node"
+	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/vfs"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
@@ -111,6 +112,16 @@ func (h *harness) connect() *testConn {
 	c.ses = ses
 	h.t.Cleanup(func() { h.srv.forget(ses) })
 	return c
+}
+
+// preload puts an entry into the table, past sessions and the log.
+func (h *harness) preload(key string, size int) {
+	p := h.srv.node.Partition([]byte(key))
+	hash := p.Table.Hash([]byte(key))
+	stripe := p.Table.Stripe(hash)
+	stripe.Lock()
+	defer stripe.Unlock()
+	stripe.Put(hash, []byte(key), make([]byte, size), store.Meta{Version: 1})
 }
 
 // send gives the session bytes and returns its replies once nothing is in flight.
