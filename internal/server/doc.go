@@ -28,10 +28,26 @@
 // Only its driver, from one goroutine at a time (or under the TLS driver's
 // lock). Anything that finishes elsewhere is handed back through link.deliver.
 //
+// # Slowing down before cutting off
+//
+// A few bytes can ask for much output, and a disk is slower than a socket. A session
+// parks its input when enough output is ready (crowdedOutput), when enough writes
+// wait, and behind work in the background; see canResume. Its driver does not resume
+// it while the peer leaves output unread (pauseOutput), and leaves the peer's input
+// in the kernel while a parked session has plenty (full). A single reply is bounded
+// by output-limit or by the largest frame.
+//
 // # Limits
 //
 // Every buffer has one: bytes of one command and of unread input, bytes of
 // output per connection and in total, writes that wait, connections in all and
 // per address, time for the handshake, a frame, an unread reply, and idleness.
 // What exceeds one is closed with a log line that names the limit.
+//
+// # The end
+//
+// A session that is over (QUIT, an error in the protocol, a limit) takes no more
+// input, and its connection is closed when what it has begun is answered and sent. A
+// server that stops treats all its sessions so; only peers that do not read are left
+// behind, after stopPatience, and everything else when the time for stopping is up.
 package server
