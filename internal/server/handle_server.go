@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -148,9 +147,6 @@ func (s *Server) applySettings(old, now *config.Server) error {
 	}
 	return nil
 }
-
-// dirName is CONFIG GET dir's notion of a path, which INFO shows too.
-func dirName(p string) string { return path.Clean(p) }
 
 // uptime is how long the server has been running.
 func (s *Server) uptime() time.Duration { return s.opts.Clock().Sub(s.stats.startedAt) }

@@ -67,8 +67,7 @@ func infoServer(s *Server, b *infoWriter) {
 	b.field("tcp_port", s.addr.Port())
 	b.field("uptime_in_seconds", int64(s.uptime().Seconds()))
 	b.field("uptime_in_days", int64(s.uptime().Hours()/24))
-	b.field("io_threads_active", 1)
-	b.field("data_dir", dirName(s.live.Current().DataDir))
+	b.field("data_dir", s.live.Current().DataDir)
 }
 
 func infoClients(s *Server, b *infoWriter) {

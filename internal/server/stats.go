@@ -27,14 +27,13 @@ const (
 	closedHandshakeTimeout
 	closedFrameTimeout
 	closedWriteTimeout
-	closedKilled
 	closeReasons
 )
 
 // closeNames are the values of the metric's label.
 var closeNames = [closeReasons]string{
 	"", "peer", "refused", "max_connections", "max_connections_per_address", "shutdown", "protocol_error", "http",
-	"input_limit", "output_limit", "output_limit_total", "idle_timeout", "handshake_timeout", "frame_timeout", "write_timeout", "killed",
+	"input_limit", "output_limit", "output_limit_total", "idle_timeout", "handshake_timeout", "frame_timeout", "write_timeout",
 }
 
 // latencyBuckets are the upper bounds of the latency histograms, in ns: powers of
