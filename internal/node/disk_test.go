@@ -55,48 +55,51 @@ func submit(n *Node, key, value string, sink Waiter) error {
 // what had been acknowledged (fault 7).
 func TestAFailedFsyncEndsTheNode(t *testing.T) {
 	for _, policy := range policies {
-		t.Run(policy.String(), func(t *testing.T) {
-			disk := vfs.NewMem()
-			var s switchable
-			o := smallOptions(s.on(disk), policy)
-			fatal := make(chan error, 10)
-			o.OnFatal = func(err error) { fatal <- err }
-			n := open(t, o)
-			mustPut(t, n, "before", "kept")
-			if err := n.Sync(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			want := contents(n)
-			var once atomic.Bool
-			s.set(func(op vfs.Op) error {
-				if op.Kind == vfs.OpSync && strings.HasSuffix(op.Name, ".wal") && !once.Swap(true) {
-					return syscall.EIO
-				}
-				return nil
-			})
-			told := make(waiter, 1)
-			_ = submit(n, "after", "never acknowledged as durable", told)
-			if err := n.Sync(t.Context()); !errors.Is(err, syscall.EIO) {
-				t.Errorf("sync: %v", err)
-			}
-			if err := <-fatal; !errors.Is(err, syscall.EIO) {
-				t.Errorf("OnFatal was told %v", err)
-			}
-			if err := submit(n, "later", "refused", told); !errors.Is(err, syscall.EIO) {
-				t.Errorf("a write after the failure: %v", err)
-			}
-			if err := n.Snapshot(t.Context()); err == nil {
-				t.Error("a snapshot after the failure succeeded")
-			}
-			if err := n.Close(); !errors.Is(err, syscall.EIO) {
-				t.Errorf("close: %v", err)
-			}
-			if len(told) > 0 || len(fatal) > 0 {
-				t.Errorf("%d acknowledged, %d further reports", len(told), len(fatal))
-			}
-			holds(t, disk.CrashClone(nil), policy, want)
-		})
+		t.Run(policy.String(), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { failedFsync(t, policy) }) })
 	}
+}
+
+func failedFsync(t *testing.T, policy wal.SyncPolicy) {
+	disk := vfs.NewMem()
+	var s switchable
+	o := smallOptions(s.on(disk), policy)
+	fatal := make(chan error, 10)
+	o.OnFatal = func(err error) { fatal <- err }
+	n := open(t, o)
+	mustPut(t, n, "before", "kept")
+	if err := n.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := contents(n)
+	synctest.Wait() // segments are prepared: the next fsync of the log is the writer's
+	var once atomic.Bool
+	s.set(func(op vfs.Op) error {
+		if op.Kind == vfs.OpSync && strings.HasSuffix(op.Name, ".wal") && !once.Swap(true) {
+			return syscall.EIO
+		}
+		return nil
+	})
+	told := make(waiter, 1)
+	_ = submit(n, "after", "never acknowledged as durable", told)
+	if err := n.Sync(t.Context()); !errors.Is(err, syscall.EIO) {
+		t.Errorf("sync: %v", err)
+	}
+	if err := <-fatal; !errors.Is(err, syscall.EIO) {
+		t.Errorf("OnFatal was told %v", err)
+	}
+	if err := submit(n, "later", "refused", told); !errors.Is(err, syscall.EIO) {
+		t.Errorf("a write after the failure: %v", err)
+	}
+	if err := n.Snapshot(t.Context()); err == nil {
+		t.Error("a snapshot after the failure succeeded")
+	}
+	if err := n.Close(); !errors.Is(err, syscall.EIO) {
+		t.Errorf("close: %v", err)
+	}
+	if len(told) > 0 || len(fatal) > 0 {
+		t.Errorf("%d acknowledged, %d further reports", len(told), len(fatal))
+	}
+	holds(t, disk.CrashClone(nil), policy, want)
 }
 
 // TestAFailedWriteIsNotSettled: without fsync, a reply depends on write(2).

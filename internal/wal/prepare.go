@@ -180,16 +180,24 @@ func (l *Log) zeroAhead() (worked bool, err error) {
 		return false, nil
 	}
 	l.zeroing = next
-	f := next.seg.f
 	l.mu.Unlock()
-	err = writeZeros(f, next.from, next.to, l.zeros)
+	// A descriptor of its own: the system tells each descriptor once that writing a file back has failed. On a
+	// shared one this sync could take the report that the writer's has to see, and what is lost would be
+	// acknowledged.
+	f, err := l.o.FS.OpenReadWrite(next.seg.name)
+	if err == nil {
+		err = writeZeros(f, next.from, next.to, l.zeros)
+	}
 	l.mu.Lock()
 	next.seg.zeroed = next.to
-	l.zeroing = zeroRange{seg: next.seg} // written; the file must stay open until it is synced
+	l.zeroing = zeroRange{seg: next.seg} // written: nothing needs to wait any more, but this is not over
 	l.zeroed.Broadcast()
 	l.mu.Unlock()
 	if err == nil {
 		err = f.Sync()
+	}
+	if f != nil {
+		err = errors.Join(err, f.Close())
 	}
 	l.mu.Lock()
 	l.zeroing = zeroRange{}

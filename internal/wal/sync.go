@@ -124,7 +124,7 @@ func (l *Log) retire() {
 	defer l.mu.Unlock()
 	for i := 0; i < l.tailAt; i++ {
 		s := l.segments[i]
-		if s.f == nil || s.lastSeq == l.writtenSeq || s.lastSeq > l.syncedSeq || l.zeroing.seg == s {
+		if s.f == nil || s.lastSeq == l.writtenSeq || s.lastSeq > l.syncedSeq {
 			continue
 		}
 		if next := l.segments[i+1]; next.firstSeq == 0 {
