@@ -348,6 +348,8 @@ type countDone struct{ n *atomic.Int32 }
 
 func (countDone) Result(int, *command.Result) {}
 func (c countDone) Done()                     { c.n.Add(1) }
+func (countDone) Later() bool                 { return true }
+func (countDone) Failed(error)                {}
 
 func until(t *testing.T, condition func() bool) {
 	t.Helper()
@@ -389,6 +391,8 @@ func TestASlowApplierBoundsWhatWaits(t *testing.T) {
 type blockDone chan struct{}
 
 func (blockDone) Result(int, *command.Result) {}
+func (blockDone) Later() bool                 { return true }
+func (blockDone) Failed(error)                {}
 func (b blockDone) Done()                     { <-b }
 
 // TestTenTimesTheLoadIsRefusedAndPasses has many writers, each as fast as it can,

@@ -102,7 +102,9 @@ func randomMutation(rng *rand.Rand, n *Node) *mutation {
 type waiter chan struct{}
 
 func (waiter) Result(int, *command.Result) {}
+func (waiter) Later() bool                 { return true }
 func (w waiter) Done()                     { w <- struct{}{} }
+func (waiter) Failed(error)                {}
 
 // write submits a mutation and returns when it is acknowledged.
 func write(t testing.TB, n *Node, m *mutation) error {

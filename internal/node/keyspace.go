@@ -95,5 +95,11 @@ type ownWait chan struct{}
 // Result is not of interest.
 func (ownWait) Result(int, *command.Result) {}
 
+// Later is true: the node's own entries can wait.
+func (ownWait) Later() bool { return true }
+
 // Done notes that an entry has been applied.
 func (w ownWait) Done() { w <- struct{}{} }
+
+// Failed notes that an entry will not be applied here: another node leads now.
+func (w ownWait) Failed(error) { w <- struct{}{} }

@@ -27,10 +27,25 @@ type Partition struct {
 	snapshotIndex atomic.Uint64
 }
 
+// State returns what has been applied to p.
+func (p *Partition) State() replica.State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.group.State()
+}
+
 // Waiter is told of a write that could not be answered at once.
 type Waiter interface {
 	command.Sink
-	// Done is called once after the entry has been applied, on the applier's
-	// goroutine, without locks held. It must not block.
+	// Later reports whether the waiter can be told after Submit has returned. One
+	// that cannot is refused with wal.ErrBusy should the node have become Deferred
+	// since the caller looked.
+	Later() bool
+	// Done is called once after the entry has been applied, on a goroutine of the
+	// node's, without locks held. It must not block.
 	Done()
+	// Failed is called in place of Result and Done when a write that was accepted
+	// did not make it: *NotLeaderError or ErrNoLeader (it was not executed and will
+	// not be), or ErrUnknownOutcome. It must not block.
+	Failed(err error)
 }

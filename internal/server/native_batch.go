@@ -58,8 +58,20 @@ func (r *batchRunOf) Result(i int, res *command.Result) {
 	}
 }
 
+// Later reports whether the items' outcomes may come after Submit has returned.
+func (r *batchRunOf) Later() bool { return r.w != nil }
+
 // Done notes that the partition's items have their outcomes.
 func (r *batchRunOf) Done() { r.w.Done() }
+
+// Failed gives all items of the partition the outcome of their entry.
+func (r *batchRunOf) Failed(err error) {
+	status, _ := statusOf(err)
+	for _, at := range r.b.order[r.first:r.last] {
+		r.b.items[uint32(at)].status = status
+	}
+	r.w.Done()
+}
 
 // What a session keeps of a batch that is done with.
 const (

@@ -22,8 +22,14 @@ func (n *nativeInline) Result(_ int, r *command.Result) {
 	s.w.Buf = s.appendResult(s.w.Buf, &s.native.req, r)
 }
 
+// Later is false: the session's output cannot wait.
+func (n *nativeInline) Later() bool { return false }
+
 // Done is never called: nothing waits.
 func (n *nativeInline) Done() {}
+
+// Failed is never called: nothing waits.
+func (n *nativeInline) Failed(error) {}
 
 // appendResult appends the reply to a write of one entry.
 func (s *Session) appendResult(dst []byte, req *wire.Request, r *command.Result) []byte {

@@ -406,8 +406,14 @@ func (i *inlineSink) Result(_ int, r *command.Result) {
 	i.sum.add(i.spec, r)
 }
 
+// Later is false: the session's output cannot wait.
+func (i *inlineSink) Later() bool { return false }
+
 // Done is never called: nothing waits.
 func (i *inlineSink) Done() {}
+
+// Failed is never called: nothing waits.
+func (i *inlineSink) Failed(error) {}
 
 // merge gathers the results of a command's keys.
 type merge struct {

@@ -15,6 +15,7 @@ import (
 func statusOf(err error) (wire.Status, string) {
 	var limited *auth.LimitedError
 	var coded *wire.Error
+	var elsewhere *node.NotLeaderError
 	switch {
 	case errors.As(err, &coded):
 		return coded.Status, coded.Text
@@ -26,6 +27,14 @@ func statusOf(err error) (wire.Status, string) {
 		return wire.TooLarge, "the write is larger than one log record may be; split it"
 	case errors.Is(err, wal.ErrClosed):
 		return wire.ShuttingDown, "the server is shutting down"
+	case errors.Is(err, node.ErrNoLeader), errors.Is(err, node.ErrNotHere):
+		return wire.Unavailable, err.Error()
+	case errors.Is(err, node.ErrUnknownOutcome):
+		return wire.UnknownOutcome, err.Error()
+	case errors.As(err, &elsewhere):
+		return wire.NotLeader, err.Error()
+	case errors.Is(err, node.ErrNotClustered):
+		return wire.Unsupported, err.Error()
 	case errors.Is(err, node.ErrNotPersistent):
 		return wire.Unsupported, err.Error()
 	case errors.Is(err, auth.ErrWrong):

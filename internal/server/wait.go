@@ -82,6 +82,21 @@ func (w *wait) Done() {
 	}
 }
 
+// Later is true: the wait goes back to its session whenever it is finished.
+func (w *wait) Later() bool { return true }
+
+// Failed answers a write that was accepted and did not make it.
+func (w *wait) Failed(err error) {
+	w.failed = true
+	if w.s.proto == protocolNative {
+		w.reply.Buf = appendFailure(w.reply.Buf[:0], w.native.req.ID, err)
+	} else {
+		w.reply.Buf = w.reply.Buf[:0]
+		writeError(&w.reply, err)
+	}
+	w.Done()
+}
+
 // finish hands the rendered wait back. Safe from any goroutine.
 func (w *wait) finish() {
 	if w.s.proto == protocolNative {
