@@ -43,7 +43,11 @@
 //	8       8    stamp: the leader's log time, unix ms
 //	16      16   session id        (only with flag bit 0)
 //	32      8    session sequence  (only with flag bit 0)
+//	40      8    session acked     (only with flag bit 0)
 //	...          ops
+//
+// Apply passes over the session: whether an entry is a retry, and what answers it,
+// is decided by the group before it applies anything (package replica).
 //
 // # Op
 //

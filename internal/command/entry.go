@@ -3,6 +3,9 @@ package command
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
+	"slices"
+	"time"
 )
 
 // EncodingVersion is the version of the entry encoding this package writes.
@@ -10,7 +13,7 @@ const EncodingVersion = 1
 
 const (
 	headerBytes  = 16
-	sessionBytes = 24
+	sessionBytes = 32
 
 	flagSession = 1
 
@@ -26,11 +29,35 @@ const (
 // sets no smaller limit (SetValueLimit). It is Redis's limit as well.
 const MaxValueBytes = 512 << 20
 
-// Session identifies a client's request for exactly-once application. The zero
-// Session means none.
+// Session says which client asked for an entry's write, and which of its writes it
+// is, so that a group can tell a retry from a new request and answer it with what
+// the first one brought.
 type Session struct {
-	ID  [16]byte
+	// ID is chosen by the client: its first 8 bytes are the session's creation in
+	// unix ms, big-endian, by the server's clock as the client knows it; the others
+	// are random.
+	ID [16]byte
+	// Seq numbers the session's writes, ascending from 1.
 	Seq uint64
+	// Acked: the client has, or has given up on, the outcome of every write up to
+	// this one. They need not be remembered any longer.
+	Acked uint64
+}
+
+// SessionLifetime is how long after a session's creation, in log time, its writes'
+// outcomes are remembered. From then on a write of the session is refused, since
+// nobody can tell whether it is a retry.
+const SessionLifetime = 10 * time.Minute
+
+// CreatedAt is when the session was created, in unix ms, as its ID says.
+func (s *Session) CreatedAt() int64 {
+	return int64(min(binary.BigEndian.Uint64(s.ID[:8]), math.MaxInt64))
+}
+
+func (s *Session) append(dst []byte) []byte {
+	dst = append(dst, s.ID[:]...)
+	dst = binary.LittleEndian.AppendUint64(dst, s.Seq)
+	return binary.LittleEndian.AppendUint64(dst, s.Acked)
 }
 
 // Begin appends the header of an entry to dst, which must be empty so that the
@@ -42,8 +69,18 @@ func Begin(dst []byte) []byte {
 // BeginSession is Begin for an entry that belongs to a session.
 func BeginSession(dst []byte, s Session) []byte {
 	dst = append(dst, EncodingVersion, flagSession, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-	dst = append(dst, s.ID[:]...)
-	return binary.LittleEndian.AppendUint64(dst, s.Seq)
+	return s.append(dst)
+}
+
+// SetSession makes an entry, which must hold a header, that of a session, whether or
+// not it has been one's before. The result may share memory with entry.
+func SetSession(entry []byte, s Session) []byte {
+	if entry[offFlags]&flagSession == 0 {
+		entry = slices.Insert(entry, headerBytes, make([]byte, sessionBytes)...)
+		entry[offFlags] |= flagSession
+	}
+	s.append(entry[:headerBytes])
+	return entry
 }
 
 // SetStamp sets the log time, in unix ms, that the entry's ops are judged by.
@@ -91,7 +128,8 @@ func EntrySession(entry []byte) (s Session, ok bool) {
 		return Session{}, false
 	}
 	copy(s.ID[:], entry[headerBytes:])
-	s.Seq = binary.LittleEndian.Uint64(entry[headerBytes+len(s.ID):])
+	s.Seq = binary.LittleEndian.Uint64(entry[headerBytes+16:])
+	s.Acked = binary.LittleEndian.Uint64(entry[headerBytes+24:])
 	return s, true
 }
 

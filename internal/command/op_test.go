@@ -1,7 +1,9 @@
 package command
 
 import (
+	"bytes"
 	"encoding/hex"
+	"math"
 	"strings"
 	"testing"
 
@@ -19,8 +21,8 @@ func TestEncodingIsWhatTheFormatSays(t *testing.T) {
 		want string
 	}{
 		{"header", Begin(nil), "01 00 0000 01000000 0000000000000000"},
-		{"session", BeginSession(nil, Session{[16]byte{1, 2, 15: 3}, 7}),
-			"01 01 0000 01000000 0000000000000000 01020000000000000000000000000003 0700000000000000"},
+		{"session", BeginSession(nil, Session{[16]byte{1, 2, 15: 3}, 7, 5}),
+			"01 01 0000 01000000 0000000000000000 01020000000000000000000000000003 0700000000000000 0500000000000000"},
 		{"put", AppendPut(nil, key, value, PutOp{}), "01 00 03 6b6579 02 7661"},
 		{"put expiring", AppendPut(nil, key, value, PutOp{Flags: IfAbsent | ReturnOld, ExpireAt: 0x0102}), "01 31 03 6b6579 0201000000000000 02 7661"},
 		{"put if version", AppendPut(nil, key, nil, PutOp{Flags: IfVersion | KeepTTL, IfVersion: 5}), "01 0c 03 6b6579 0500000000000000 00"},
@@ -45,8 +47,7 @@ func TestEncodingIsWhatTheFormatSays(t *testing.T) {
 
 func TestHeaderFieldsReadBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		session := Session{Seq: rapid.Uint64().Draw(t, "seq")}
-		copy(session.ID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
+		session := drawSession(t)
 		with := rapid.Bool().Draw(t, "with session")
 		entry := Begin(nil)
 		if with {
@@ -69,6 +70,45 @@ func TestHeaderFieldsReadBack(t *testing.T) {
 			t.Fatalf("session %v, %v", got, ok)
 		}
 	})
+}
+
+func drawSession(t *rapid.T) (s Session) {
+	copy(s.ID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
+	s.Seq, s.Acked = rapid.Uint64().Draw(t, "seq"), rapid.Uint64().Draw(t, "acked")
+	return s
+}
+
+func TestAnEntryCanBeGivenASession(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		session := drawSession(t)
+		plain, with := Begin(nil), BeginSession(nil, drawSession(t))
+		want := BeginSession(nil, session)
+		for _, e := range []*[]byte{&plain, &with, &want} {
+			SetStamp(*e, 42)
+			SetCount(*e, 2)
+			*e = AppendPut(AppendGet(*e, []byte("k")), []byte("k"), []byte("v"), PutOp{})
+		}
+		if got := SetSession(plain, session); !bytes.Equal(got, want) {
+			t.Fatalf("of an entry without one: %x, want %x", got, want)
+		}
+		if got := SetSession(with, session); !bytes.Equal(got, want) {
+			t.Fatalf("of an entry with another: %x, want %x", got, want)
+		}
+		if err := Validate(want); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestASessionTellsWhenItWasCreated(t *testing.T) {
+	s := Session{ID: [16]byte{6: 1, 7: 2, 15: 9}}
+	if got := s.CreatedAt(); got != 0x0102 {
+		t.Errorf("created at %d", got)
+	}
+	s.ID[0] = 0xff
+	if got := s.CreatedAt(); got != math.MaxInt64 {
+		t.Errorf("beyond every time: %d", got)
+	}
 }
 
 func TestValueLimitIsRoundedUpALittle(t *testing.T) {
@@ -118,7 +158,7 @@ func TestWhatThisVersionDoesNotKnowIsNamed(t *testing.T) {
 		{"second op", two(AppendClock(nil), []byte{77, 0}), "operation 2 of 2: operation 77 is unknown"},
 		{"trailing byte", append(append([]byte(nil), sound...), 0), "bytes follow"},
 		{"flush with company", two(AppendFlush(nil), AppendClock(nil)), "flush must be the only"},
-		{"session cut", BeginSession(nil, Session{})[:30], "ends within its session"},
+		{"session cut", BeginSession(nil, Session{})[:47], "ends within its session"},
 		{"empty", nil, "shorter than its header"},
 		{"huge key length", append(Begin(nil), opGet, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01), "cut short"},
 		{"endless key length", append(Begin(nil), opGet, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01), "cut short"},
