@@ -395,7 +395,7 @@ func TestServerCalls(t *testing.T) {
 	must(t, c.Snapshot(ctx, WithWait()))
 	topology, err := c.Topology(ctx)
 	must(t, err)
-	want := Topology{Epoch: 1, ClusterID: "c", Nodes: []TopologyNode{{ID: "n", Address: s.address()}},
+	want := Topology{Epoch: 1, ClusterID: "c", Nodes: []TopologyNode{{ID: "n", Address: s.address(), State: "active"}},
 		Partitions: []TopologyPartition{{Leader: 0, Replicas: []int{0}}, {Leader: -1, Replicas: []int{}}}}
 	if !reflect.DeepEqual(topology, want) {
 		t.Fatalf("%+v", topology)

@@ -19,6 +19,7 @@ type TopologyNode struct {
 	ID      string
 	Address string // host:port
 	Zone    string
+	State   string // "active", "joining", "draining" or "down"
 }
 
 // TopologyPartition says where one partition lives, as indexes into
@@ -43,7 +44,7 @@ func (c *Client) Topology(ctx context.Context) (Topology, error) {
 		Nodes:      make([]TopologyNode, len(w.Nodes)),
 		Partitions: make([]TopologyPartition, len(w.Partitions))}
 	for i, n := range w.Nodes {
-		t.Nodes[i] = TopologyNode(n)
+		t.Nodes[i] = TopologyNode{ID: n.ID, Address: n.Address, Zone: n.Zone, State: n.State.String()}
 	}
 	for i, p := range w.Partitions {
 		leader := int(p.Leader)

@@ -15,6 +15,14 @@ func hotPath(buf []byte, lim *Limits) int {
 	buf = AppendPut(put.AppendHeader(buf), put.OpFlags, "greeting", "hello", 1000, 41)
 	FinishFrame(buf, start)
 
+	start = len(buf)
+	command := Request{Op: OpCommand, OpFlags: CommandReads, ID: 3, Flags: FlagConsistency}
+	buf = command.AppendHeader(buf)
+	body := len(buf)
+	buf = AppendCommandArg(AppendCommandArg(BeginCommand(buf, 3), "GET"), "greeting")
+	FinishCommand(buf, body, 2)
+	FinishFrame(buf, start)
+
 	sum, rest := 0, buf
 	for len(rest) > 0 {
 		frame, n, err := ParseFrame(rest, lim.MaxFrame)
@@ -26,6 +34,15 @@ func hotPath(buf []byte, lim *Limits) int {
 		if r.Op == OpPut && p.Decode(r.OpFlags, r.Body, lim) != nil {
 			return -1
 		}
+		if r.Op == OpCommand {
+			var args CommandArgs
+			if args.Decode(r.Body) != nil {
+				return -1
+			}
+			for arg, ok, _ := args.Next(); ok; arg, ok, _ = args.Next() {
+				sum += len(arg)
+			}
+		}
 		sum += int(r.ID) + len(p.Value)
 		rest = rest[n:]
 	}
@@ -33,6 +50,7 @@ func hotPath(buf []byte, lim *Limits) int {
 	buf = AppendReply(buf[:0], 1, OK, 42, []byte("hello"))
 	buf = AppendReply(buf, 2, NotFound, 0, nil)
 	buf = AppendErrorReply(buf, 3, Busy, 20, "log queue is full")
+	buf = AppendNotLeader(buf, 5, "10.0.0.1:8342", 7, "go there")
 	start = len(buf)
 	buf = BeginReply(buf, 4, OK, 0)
 	batch := len(buf)
@@ -46,7 +64,7 @@ func hotPath(buf []byte, lim *Limits) int {
 		if err != nil || r.Decode(frame) != nil {
 			return -1
 		}
-		sum += int(r.ID) + int(r.Version)
+		sum += int(r.ID) + int(r.Version) + len(r.Leader)
 		if r.ID == 4 {
 			var items ItemResults
 			var item ItemResult

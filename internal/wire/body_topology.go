@@ -1,16 +1,44 @@
 package wire
 
+import "strconv"
+
 // NoLeader stands for "unknown" where a node's index is expected.
 const NoLeader = 0xFFFF
 
 // maxPartitions is the count of slots: a partition holds at least one.
 const maxPartitions = 16384
 
+// NodeState is what a node of a cluster is doing.
+type NodeState uint8
+
+const (
+	StateActive   NodeState = 0
+	StateJoining  NodeState = 1
+	StateDraining NodeState = 2
+	StateDown     NodeState = 3 // the others have not heard of it for a while
+)
+
+// String returns the name that ADMIN uses too: NodeActive and so on.
+func (s NodeState) String() string {
+	switch s {
+	case StateActive:
+		return NodeActive
+	case StateJoining:
+		return NodeJoining
+	case StateDraining:
+		return NodeDraining
+	case StateDown:
+		return NodeDown
+	}
+	return "state " + strconv.Itoa(int(s))
+}
+
 // TopologyNode is one node of a topology.
 type TopologyNode struct {
-	ID      string `json:"id"`
-	Address string `json:"address"` // host:port of the data port
-	Zone    string `json:"zone"`
+	ID      string    `json:"id"`
+	Address string    `json:"address"` // host:port of the data port; empty: where the client has found it
+	Zone    string    `json:"zone"`
+	State   NodeState `json:"state,omitempty"`
 }
 
 // TopologyPartition says where one partition lives. Numbers are indexes into
@@ -18,6 +46,7 @@ type TopologyNode struct {
 type TopologyPartition struct {
 	Leader   uint16   `json:"leader"` // or NoLeader
 	Replicas []uint16 `json:"replicas"`
+	Term     uint64   `json:"term,omitempty"` // in which Leader leads; 0 if not known
 }
 
 // Topology is the reply to TOPOLOGY. Partition p holds the slots s with
@@ -47,6 +76,31 @@ func (t *Topology) Append(dst []byte) []byte {
 		for _, r := range p.Replicas {
 			dst = le.AppendUint16(dst, r)
 		}
+	}
+	return t.appendLater(dst)
+}
+
+// appendLater appends the fields that came later, states and terms. They are left
+// out from the first one on behind which all is zero.
+func (t *Topology) appendLater(dst []byte) []byte {
+	states, terms := false, false
+	for i := range t.Nodes {
+		states = states || t.Nodes[i].State != 0
+	}
+	for i := range t.Partitions {
+		terms = terms || t.Partitions[i].Term != 0
+	}
+	if !states && !terms {
+		return dst
+	}
+	for i := range t.Nodes {
+		dst = append(dst, byte(t.Nodes[i].State))
+	}
+	if !terms {
+		return dst
+	}
+	for i := range t.Partitions {
+		dst = le.AppendUint64(dst, t.Partitions[i].Term)
 	}
 	return dst
 }
@@ -88,6 +142,30 @@ func (t *Topology) Decode(b []byte) error {
 		if b, err = t.Partitions[i].decode(b, nodes); err != nil {
 			return err
 		}
+	}
+	return t.decodeLater(b)
+}
+
+// decodeLater reads what appendLater wrote.
+func (t *Topology) decodeLater(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	if len(b) < len(t.Nodes) {
+		return ErrTruncated
+	}
+	for i := range t.Nodes {
+		t.Nodes[i].State = NodeState(b[i])
+	}
+	b = b[len(t.Nodes):]
+	if len(b) == 0 {
+		return nil
+	}
+	if len(b) < 8*len(t.Partitions) {
+		return ErrTruncated
+	}
+	for i := range t.Partitions {
+		t.Partitions[i].Term = le.Uint64(b[8*i:])
 	}
 	return nil
 }

@@ -38,7 +38,9 @@
 //	GETBATCH            Keys
 //	WRITEBATCH          WriteItems, then the decoder of each item's operation
 //	SCAN                ScanBody
+//	COMMAND             CommandArgs
 //	PING                the body comes back
+//	ADMIN               JSON, see docs/protocol.md
 //	COUNT, STATS, TOPOLOGY, SNAPSHOT, FLUSH    no body (CheckEmpty)
 //
 // The package does no I/O and holds no state: sessions, time-outs and retries

@@ -38,6 +38,8 @@ var (
 	ErrUnknownLevel   = &Error{InvalidArgument, "unknown consistency, acks or durability level"}
 	ErrBadExpiry      = &Error{InvalidArgument, "expiry is zero or too far away"}
 	ErrBadTopology    = &Error{InvalidArgument, "topology names a node that it does not list"}
+	ErrNoCommand      = &Error{InvalidArgument, "command has no arguments, or too many"}
+	ErrRESPVersion    = &Error{InvalidArgument, "RESP version is neither 2 nor 3"}
 	ErrTopologyLimits = &Error{TooLarge, "topology is larger than it can be"}
 )
 

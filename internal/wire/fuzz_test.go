@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/hex"
+	"reflect"
 	"runtime"
 	"testing"
 )
@@ -97,6 +98,17 @@ func walkRequest(frame []byte, lim *Limits) (seen int, err error) {
 			}
 			seen++
 		}
+	case OpCommand:
+		var args CommandArgs
+		if err := args.Decode(r.Body); err != nil {
+			return 0, err
+		}
+		for {
+			if _, ok, err := args.Next(); !ok {
+				return seen, err
+			}
+			seen++
+		}
 	}
 	return 1, walkBody(r.Op, r.OpFlags, r.Body, lim)
 }
@@ -163,6 +175,9 @@ func FuzzResponse(f *testing.F) {
 			if r.Decode(frame) != nil {
 				return
 			}
+			if again := r.Append(nil); r.Kind == KindReply && r.Flags&ReplyReceipt == 0 && string(again) != string(data[:n]) {
+				t.Fatalf("encodes to %x, was %x", again, data[:n])
+			}
 			var items ItemResults
 			if items.Decode(r.Body) == nil {
 				var item ItemResult
@@ -189,16 +204,18 @@ func FuzzTopology(f *testing.F) {
 	topology := Topology{Epoch: 1, ClusterID: "c", Nodes: []TopologyNode{{ID: "n", Address: "a:1"}},
 		Partitions: []TopologyPartition{{Leader: 0, Replicas: []uint16{0}}, {Leader: NoLeader}}}
 	f.Add(topology.Append(nil))
+	topology.Nodes[0].State, topology.Partitions[0].Term = StateDraining, 7
+	f.Add(topology.Append(nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		// A node takes 48 bytes and a partition 32 for 6 and 3 on the wire.
+		// A node takes 56 bytes and a partition 40 for 6 and 3 on the wire.
 		within(t, noise+uint64(len(data))*16, func() {
 			var got Topology
 			if got.Decode(data) != nil {
 				return
 			}
 			var again Topology
-			if err := again.Decode(got.Append(nil)); err != nil {
-				t.Fatalf("what decoded does not decode again: %v", err)
+			if err := again.Decode(got.Append(nil)); err != nil || !reflect.DeepEqual(again, got) {
+				t.Fatalf("%+v comes back as %+v (%v)", got, again, err)
 			}
 		})
 	})

@@ -25,8 +25,17 @@ const (
 )
 
 // Features are optional abilities, one bit each. The server's hello holds those
-// that both sides named. Version 1 defines none.
+// that both sides named.
 type Features uint64
+
+const (
+	// FeaturePush: the server sends frames of KindTopology without being asked,
+	// when who leads what has changed.
+	FeaturePush Features = 1 << 0
+	// FeatureSessions: the server keeps sessions (FlagSession), so that a
+	// repetition of a write takes effect once.
+	FeatureSessions Features = 1 << 1
+)
 
 // ClientHello opens a connection.
 type ClientHello struct {
@@ -51,8 +60,9 @@ type ServerHello struct {
 	Epoch         uint64   `json:"epoch"` // of the topology
 	NodeID        string   `json:"node_id"`
 	ClusterID     string   `json:"cluster_id"`
-	ServerVersion string   `json:"server_version"` // of the program, for people
-	Message       string   `json:"message"`        // for people
+	ServerVersion string   `json:"server_version"`    // of the program, for people
+	Message       string   `json:"message"`           // for people
+	TimeMs        uint64   `json:"time_ms,omitempty"` // the server's clock, unix ms; left out when 0
 }
 
 // maxHelloString bounds each string in a hello, in bytes.
@@ -168,6 +178,9 @@ func (h *ServerHello) Append(dst []byte) []byte {
 	dst = appendString(dst, h.ClusterID)
 	dst = appendString(dst, h.ServerVersion)
 	dst = appendString(dst, h.Message)
+	if h.TimeMs != 0 {
+		dst = le.AppendUint64(dst, h.TimeMs)
+	}
 	return finishHello(dst, start)
 }
 
@@ -192,7 +205,13 @@ func (h *ServerHello) Decode(b []byte) error {
 	h.NodeID, b = takeString(b, &ok)
 	h.ClusterID, b = takeString(b, &ok)
 	h.ServerVersion, b = takeString(b, &ok)
-	h.Message, _ = takeString(b, &ok)
+	h.Message, b = takeString(b, &ok)
+	h.TimeMs = 0
+	if len(b) >= 8 {
+		h.TimeMs = le.Uint64(b)
+	} else if len(b) != 0 {
+		ok = false
+	}
 	if !ok {
 		return ErrHello
 	}

@@ -25,6 +25,9 @@ const (
 	OpTopology Op = 66
 	OpSnapshot Op = 67
 	OpFlush    Op = 68
+	OpCommand  Op = 69 // a Redis command, see CommandBody
+	OpAdmin    Op = 70 // JSON in, JSON out; role admin
+	// 71 and 72 are reserved for BACKUP and RESTORE.
 )
 
 // Name returns the documented name, such as "GET".
@@ -60,6 +63,10 @@ func (o Op) Name() string {
 		return "SNAPSHOT"
 	case OpFlush:
 		return "FLUSH"
+	case OpCommand:
+		return "COMMAND"
+	case OpAdmin:
+		return "ADMIN"
 	}
 	return "OP_" + strconv.Itoa(int(o))
 }
@@ -71,12 +78,15 @@ func (o Op) String() string { return o.Name() }
 func Ops() []Op {
 	return []Op{OpGet, OpGetBatch, OpScan, OpCount,
 		OpPut, OpDelete, OpIncrement, OpExpire, OpPersist, OpWriteBatch,
-		OpPing, OpStats, OpTopology, OpSnapshot, OpFlush}
+		OpPing, OpStats, OpTopology, OpSnapshot, OpFlush, OpCommand, OpAdmin}
 }
 
-// Writes reports whether the operation may change data, which is what decides
-// whether a lost reply leaves the outcome unknown.
-func (o Op) Writes() bool { return o >= 32 && o < 64 || o == OpFlush }
+// Writes reports whether the operation may change data or settings, which is what
+// decides whether a lost reply leaves the outcome unknown. Of COMMAND only the
+// flag CommandReads tells: see Request.Writes.
+func (o Op) Writes() bool {
+	return o >= 32 && o < 64 || o == OpFlush || o == OpCommand || o == OpAdmin
+}
 
 // Known reports whether o is an operation of this version.
 func (o Op) Known() bool { return o.flagMask() >= 0 }
@@ -108,10 +118,11 @@ const (
 	ExpireIfEarlier uint8 = 1 << 5 // only when the new one is earlier
 )
 
-// Flags of SCAN and SNAPSHOT.
+// Flags of SCAN, SNAPSHOT and COMMAND.
 const (
 	ScanKeysOnly uint8 = 1 << 0 // SCAN: keys without version, expiry and value
 	SnapshotWait uint8 = 1 << 0 // SNAPSHOT: reply when it is done, not when it has started
+	CommandReads uint8 = 1 << 0 // COMMAND: the command only reads
 )
 
 // flagMask returns the operation flags that the operation knows, -1 for an
@@ -132,7 +143,9 @@ func (o Op) flagMask() int {
 		return int(ScanKeysOnly)
 	case OpSnapshot:
 		return int(SnapshotWait)
-	case OpGetBatch, OpCount, OpPersist, OpWriteBatch, OpPing, OpStats, OpTopology, OpFlush:
+	case OpCommand:
+		return int(CommandReads)
+	case OpGetBatch, OpCount, OpPersist, OpWriteBatch, OpPing, OpStats, OpTopology, OpFlush, OpAdmin:
 		return 0
 	}
 	return -1

@@ -11,12 +11,14 @@ const (
 	FlagEpoch       Flags = 1 << 3 // u64
 	FlagSession     Flags = 1 << 4 // 16 bytes session, u64 sequence, u64 acknowledged
 	FlagTiming      Flags = 1 << 5 // no field: asks for the reply's timing
-	FlagReceipt     Flags = 1 << 6 // no field: asks for the reply's receipt
+	FlagReceipt     Flags = 1 << 6 // no field: asks for the reply's receipt and index
 
 	knownFlags = FlagDeadline | FlagConsistency | FlagDurability | FlagEpoch | FlagSession | FlagTiming | FlagReceipt
 )
 
-// SessionID identifies a native client across connections.
+// SessionID identifies a native client across connections: the unix ms at which
+// the session was made, by the server's clock as the client knows it, as a u64 in
+// big-endian order, then 8 random bytes.
 type SessionID [16]byte
 
 // Request is a request's header, with its body as a view. Fields that belong to
@@ -38,6 +40,11 @@ type Request struct {
 	Acknowledged   uint64      // FlagSession: the client has the outcome of every write up to this one
 
 	Body []byte
+}
+
+// Writes reports whether the request may change data or settings.
+func (r *Request) Writes() bool {
+	return r.Op.Writes() && (r.Op != OpCommand || r.OpFlags&CommandReads == 0)
 }
 
 // AppendHeader appends length (left open), fixed header and optional fields.

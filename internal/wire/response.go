@@ -9,12 +9,19 @@ const (
 	ReplyTiming     ReplyFlags = 1 << 2 // 3 × u64 ns: queue, apply, sync
 	ReplyRetryAfter ReplyFlags = 1 << 3 // u32 ms
 	ReplyEpoch      ReplyFlags = 1 << 4 // u64: the server's topology version, when it is newer
+	ReplyLeader     ReplyFlags = 1 << 5 // u16 length and text: host:port of the partition's leader
+	ReplyIndex      ReplyFlags = 1 << 6 // u64: the partition's applied log index
 
-	knownReplyFlags = ReplyVersion | ReplyReceipt | ReplyTiming | ReplyRetryAfter | ReplyEpoch
+	knownReplyFlags = ReplyVersion | ReplyReceipt | ReplyTiming | ReplyRetryAfter | ReplyEpoch | ReplyLeader | ReplyIndex
 )
 
 // Kinds of frames that a server sends. A client drops kinds it does not know.
-const KindReply uint8 = 0
+const (
+	KindReply uint8 = 0
+	// KindTopology is sent without a request, with the id 0, to clients that
+	// named FeaturePush; its body is a Topology.
+	KindTopology uint8 = 1
+)
 
 // Response is a reply's header, with its body as a view.
 type Response struct {
@@ -33,6 +40,8 @@ type Response struct {
 	ApplyNs      uint64      // ReplyTiming: executing it
 	SyncNs       uint64      // ReplyTiming: waiting for the disk (and, in a cluster, the quorum)
 	Epoch        uint64      // ReplyEpoch
+	Leader       []byte      // ReplyLeader, with NotLeader: where the leader listens; at most 1024 bytes; a view
+	Index        uint64      // ReplyIndex: a client's token for SessionReads
 
 	Body []byte // with a status above 15: a text for people, UTF-8, perhaps empty
 }
@@ -67,6 +76,14 @@ func (r *Response) appendOptional(dst []byte) []byte {
 	}
 	if r.Flags&ReplyEpoch != 0 {
 		dst = le.AppendUint64(dst, r.Epoch)
+	}
+	if r.Flags&ReplyLeader != 0 {
+		leader := r.Leader[:min(len(r.Leader), maxHelloString)]
+		dst = le.AppendUint16(dst, uint16(len(leader)))
+		dst = append(dst, leader...)
+	}
+	if r.Flags&ReplyIndex != 0 {
+		dst = le.AppendUint64(dst, r.Index)
 	}
 	return dst
 }
@@ -119,6 +136,40 @@ func AppendErrorReply(dst []byte, id uint32, status Status, retryAfterMs uint32,
 	return dst
 }
 
+// AppendNotLeader appends a reply that sends the client to the partition's leader,
+// or, with an empty address, says that it is not known. epoch is the server's
+// topology version, left out when it is 0.
+func AppendNotLeader(dst []byte, id uint32, leader string, epoch uint64, text string) []byte {
+	var flags ReplyFlags
+	if epoch != 0 {
+		flags |= ReplyEpoch
+	}
+	if leader != "" {
+		flags |= ReplyLeader
+	}
+	start := len(dst)
+	dst = append(dst, 0, 0, 0, 0, KindReply, byte(flags), byte(NotLeader), byte(NotLeader>>8),
+		byte(id), byte(id>>8), byte(id>>16), byte(id>>24))
+	if epoch != 0 {
+		dst = le.AppendUint64(dst, epoch)
+	}
+	if leader != "" {
+		dst = appendString(dst, leader)
+	}
+	dst = append(dst, text...)
+	FinishFrame(dst, start)
+	return dst
+}
+
+// AppendTopologyPush appends a whole frame of KindTopology.
+func AppendTopologyPush(dst []byte, t *Topology) []byte {
+	start := len(dst)
+	dst = t.Append((&Response{Kind: KindTopology}).AppendHeader(dst))
+	FinishFrame(dst, start)
+	return dst
+}
+
+// optionalSize returns the bytes that the optional fields of f take at least.
 func (f ReplyFlags) optionalSize() int {
 	n := 0
 	if f&ReplyVersion != 0 {
@@ -136,10 +187,16 @@ func (f ReplyFlags) optionalSize() int {
 	if f&ReplyEpoch != 0 {
 		n += 8
 	}
+	if f&ReplyLeader != 0 {
+		n += 2
+	}
+	if f&ReplyIndex != 0 {
+		n += 8
+	}
 	return n
 }
 
-// Decode reads frame, as ParseFrame returned it. Body is a view into frame. An
+// Decode reads frame, as ParseFrame returned it. Body and Leader are views into frame. An
 // error means that the peer does not speak this protocol.
 func (r *Response) Decode(frame []byte) error {
 	if len(frame) < HeaderSize {
@@ -170,13 +227,18 @@ func (r *Response) Decode(frame []byte) error {
 		b = b[8:]
 	}
 	if r.Flags&^ReplyVersion != 0 {
-		b = r.decodeOptional(b)
+		var err error
+		if b, err = r.decodeOptional(b); err != nil {
+			return err
+		}
 	}
 	r.Body = b
 	return nil
 }
 
-func (r *Response) decodeOptional(b []byte) []byte {
+// decodeOptional reads what comes after the version. The caller has checked that
+// b holds optionalSize bytes.
+func (r *Response) decodeOptional(b []byte) ([]byte, error) {
 	if r.Flags&ReplyReceipt != 0 {
 		r.Term = le.Uint64(b)
 		r.Consistency, r.Acks, r.Durability = Consistency(b[8]), Acks(b[9]), Durability(b[10])
@@ -194,7 +256,18 @@ func (r *Response) decodeOptional(b []byte) []byte {
 		r.Epoch = le.Uint64(b)
 		b = b[8:]
 	}
-	return b
+	if r.Flags&ReplyLeader != 0 {
+		n := int(le.Uint16(b))
+		if n > maxHelloString || len(b)-2-(r.Flags&ReplyIndex).optionalSize() < n {
+			return nil, ErrTruncated
+		}
+		r.Leader, b = b[2:2+n:2+n], b[2+n:]
+	}
+	if r.Flags&ReplyIndex != 0 {
+		r.Index = le.Uint64(b)
+		b = b[8:]
+	}
+	return b, nil
 }
 
 // PeekReply returns kind and request id of a frame that ParseFrame returned, for

@@ -43,6 +43,8 @@ type vectorRequest struct {
 	vectorBody
 	Keys  []string     `json:"keys,omitempty"`
 	Items []vectorItem `json:"items,omitempty"`
+	RESP  uint8        `json:"resp_version,omitempty"`
+	Args  []string     `json:"args,omitempty"`
 }
 
 // vectorBody holds what the bodies of single operations hold.
@@ -79,6 +81,8 @@ type vectorReply struct {
 	SyncNs       uint64         `json:"sync_ns,omitempty"`
 	RetryAfterMs uint32         `json:"retry_after_ms,omitempty"`
 	Epoch        uint64         `json:"epoch,omitempty"`
+	Leader       string         `json:"leader,omitempty"`
+	Index        uint64         `json:"index,omitempty"`
 	Text         string         `json:"text,omitempty"`
 	Value        string         `json:"value,omitempty"`
 	Old          *string        `json:"old_value,omitempty"`
@@ -170,7 +174,7 @@ func decodeBody(op Op, flags uint8, body []byte, lim *Limits) (b vectorBody, err
 		var s ScanBody
 		err = s.Decode(body, lim)
 		return vectorBody{Key: string(s.Prefix), Cursor: s.Cursor, Limit: s.Limit}, err
-	case OpPing:
+	case OpPing, OpAdmin:
 		return vectorBody{Value: string(body)}, nil
 	}
 	return vectorBody{}, CheckEmpty(body)
@@ -201,6 +205,12 @@ func (v *vectorRequest) encode(t *testing.T) []byte {
 			FinishWriteItem(dst, at)
 		}
 		FinishBatch(dst, start, len(v.Items))
+	case OpCommand:
+		dst = BeginCommand(dst, v.RESP)
+		for _, arg := range v.Args {
+			dst = AppendCommandArg(dst, arg)
+		}
+		FinishCommand(dst, start, len(v.Args))
 	default:
 		dst = v.vectorBody.encode(op, v.OpFlags, dst)
 	}
@@ -252,6 +262,20 @@ func decodeRequest(frame []byte, lim *Limits) (v vectorRequest, err error) {
 			v.Items = append(v.Items, vectorItem{Op: item.Op.Name(), OpFlags: item.OpFlags, vectorBody: b})
 		}
 	}
+	if r.Op == OpCommand {
+		var args CommandArgs
+		if err := args.Decode(r.Body); err != nil {
+			return v, err
+		}
+		v.RESP = args.RESPVersion
+		for {
+			arg, ok, err := args.Next()
+			if !ok {
+				return v, err
+			}
+			v.Args = append(v.Args, string(arg))
+		}
+	}
 	v.vectorBody, err = decodeBody(r.Op, r.OpFlags, r.Body, lim)
 	return v, err
 }
@@ -259,7 +283,8 @@ func decodeRequest(frame []byte, lim *Limits) (v vectorRequest, err error) {
 func (v *vectorReply) encode(t *testing.T) []byte {
 	r := Response{Kind: v.Kind, Status: statusByName(t, v.Status), Flags: v.Flags, ID: v.ID, Version: v.Version, Term: v.Term,
 		Consistency: Consistency(v.Consistency), Acks: Acks(v.Acks), Durability: Durability(v.Durability),
-		QueueNs: v.QueueNs, ApplyNs: v.ApplyNs, SyncNs: v.SyncNs, RetryAfterMs: v.RetryAfterMs, Epoch: v.Epoch}
+		QueueNs: v.QueueNs, ApplyNs: v.ApplyNs, SyncNs: v.SyncNs, RetryAfterMs: v.RetryAfterMs, Epoch: v.Epoch,
+		Leader: []byte(v.Leader), Index: v.Index}
 	dst := r.AppendHeader(nil)
 	dst = v.encodeBody(t, dst)
 	FinishFrame(dst, 0)
@@ -316,7 +341,8 @@ func (v *vectorReply) decode(frame []byte) (got vectorReply, err error) {
 	}
 	got = vectorReply{To: v.To, ToOpFlags: v.ToOpFlags, Kind: r.Kind, Status: r.Status.Name(), Flags: r.Flags, ID: r.ID,
 		Version: r.Version, Term: r.Term, Consistency: uint8(r.Consistency), Acks: uint8(r.Acks), Durability: uint8(r.Durability),
-		QueueNs: r.QueueNs, ApplyNs: r.ApplyNs, SyncNs: r.SyncNs, RetryAfterMs: r.RetryAfterMs, Epoch: r.Epoch}
+		QueueNs: r.QueueNs, ApplyNs: r.ApplyNs, SyncNs: r.SyncNs, RetryAfterMs: r.RetryAfterMs, Epoch: r.Epoch,
+		Leader: string(r.Leader), Index: r.Index}
 	if r.Status >= InvalidArgument {
 		got.Text = string(r.Body)
 		return got, nil
@@ -326,7 +352,7 @@ func (v *vectorReply) decode(frame []byte) (got vectorReply, err error) {
 		n, err := DecodeInt(r.Body)
 		got.Int = &n
 		return got, err
-	case "TOPOLOGY":
+	case "TOPOLOGY", "push":
 		got.Topology = new(Topology)
 		return got, got.Topology.Decode(r.Body)
 	case "GETBATCH", "WRITEBATCH":

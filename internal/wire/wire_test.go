@@ -175,13 +175,19 @@ func TestHelloIgnoresWhatLaterVersionsAdd(t *testing.T) {
 			t.Fatalf("%d of %d bytes decode", i, len(payload))
 		}
 	}
-	s := ServerHello{Version: 1, Limits: DefaultLimits(), NodeID: "n", ClusterID: "c", ServerVersion: "v", Message: "m"}
+	s := ServerHello{Version: 1, Limits: DefaultLimits(), NodeID: "n", ClusterID: "c", ServerVersion: "v", Message: "m", TimeMs: 99}
 	payload, _, _ = ParseHello(s.Append(nil))
 	var gotServer ServerHello
 	if err := gotServer.Decode(append(bytes.Clone(payload), "more"...)); err != nil || gotServer != s {
 		t.Fatalf("%+v %v", gotServer, err)
 	}
 	for i := range payload {
+		if i == len(payload)-8 { // what a server without the time sends
+			if err := gotServer.Decode(payload[:i]); err != nil || gotServer.TimeMs != 0 {
+				t.Fatalf("%+v %v", gotServer, err)
+			}
+			continue
+		}
 		if err := gotServer.Decode(payload[:i]); err == nil {
 			t.Fatalf("%d of %d bytes decode", i, len(payload))
 		}
@@ -302,6 +308,102 @@ func TestHeadersRoundTrip(t *testing.T) {
 			t.Fatalf("%+v, want %+v", got, r)
 		}
 	})
+}
+
+func TestReplyHeadersRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := Response{Flags: ReplyFlags(rapid.Uint8().Draw(t, "flags")) & knownReplyFlags, Status: NotLeader, ID: 5,
+			Body: rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "body")}
+		number := func(flag ReplyFlags, n *uint64) {
+			if r.Flags&flag != 0 {
+				*n = rapid.Uint64().Draw(t, "number")
+			}
+		}
+		number(ReplyVersion, &r.Version)
+		number(ReplyReceipt, &r.Term)
+		number(ReplyTiming, &r.SyncNs)
+		number(ReplyEpoch, &r.Epoch)
+		number(ReplyIndex, &r.Index)
+		if r.Flags&ReplyLeader != 0 {
+			r.Leader = rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "leader")
+		}
+		encoded := r.Append(nil)
+		frame, n, err := ParseFrame(encoded, 1<<20)
+		if err != nil || n != len(encoded) {
+			t.Fatal(n, err)
+		}
+		var got Response
+		if err := got.Decode(frame); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.Body, r.Body) || !bytes.Equal(got.Leader, r.Leader) {
+			t.Fatalf("%+v, want %+v", got, r)
+		}
+		got.Body, r.Body, got.Leader, r.Leader = nil, nil, nil, nil
+		if !reflect.DeepEqual(got, r) {
+			t.Fatalf("%+v, want %+v", got, r)
+		}
+		for i := HeaderSize; i < len(frame)-len(r.Body); i++ {
+			if i-HeaderSize < r.Flags.optionalSize() && got.Decode(frame[:i]) == nil {
+				t.Fatalf("%d of %d bytes decode", i, len(frame))
+			}
+		}
+	})
+}
+
+func TestNotLeaderSaysWhereToGo(t *testing.T) {
+	for _, c := range []struct {
+		leader string
+		epoch  uint64
+		flags  ReplyFlags
+	}{{"h:1", 7, ReplyLeader | ReplyEpoch}, {"h:1", 0, ReplyLeader}, {"", 7, ReplyEpoch}, {"", 0, 0}} {
+		encoded := AppendNotLeader(nil, 9, c.leader, c.epoch, "text")
+		frame, n, _ := ParseFrame(encoded, 1<<20)
+		var r Response
+		if err := r.Decode(frame); err != nil || n != len(encoded) {
+			t.Fatal(n, err)
+		}
+		if r.Status != NotLeader || r.ID != 9 || r.Flags != c.flags || string(r.Leader) != c.leader || r.Epoch != c.epoch || string(r.Body) != "text" {
+			t.Errorf("%+v: %+v", c, r)
+		}
+	}
+	long := AppendNotLeader(nil, 9, strings.Repeat("x", 5000), 0, "")
+	var r Response
+	if frame, _, _ := ParseFrame(long, 1<<20); r.Decode(frame) != nil || len(r.Leader) != maxHelloString {
+		t.Errorf("%d bytes of address", len(r.Leader))
+	}
+}
+
+func TestTopologyWithoutLaterFieldsMeansAllActive(t *testing.T) {
+	full := Topology{Epoch: 3, Nodes: []TopologyNode{{ID: "a", State: StateDown}, {ID: "b"}},
+		Partitions: []TopologyPartition{{Leader: 1, Replicas: []uint16{0, 1}, Term: 9}}}
+	encoded := full.Append(nil)
+	for cut, want := range map[int]bool{0: true, 1: false, 8: true, 9: false, 10: true} {
+		var got Topology
+		err := got.Decode(encoded[:len(encoded)-cut])
+		if (err == nil) != want {
+			t.Errorf("without the last %d bytes: %v", cut, err)
+		}
+		if cut == 10 && (got.Nodes[0].State != StateActive || got.Partitions[0].Term != 0) {
+			t.Errorf("%+v", got)
+		}
+	}
+	var got Topology
+	if err := got.Decode(append(encoded, "more"...)); err != nil || !reflect.DeepEqual(got, full) {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
+func TestCommandsThatReadDoNotWrite(t *testing.T) {
+	for _, c := range []struct {
+		r    Request
+		want bool
+	}{{Request{Op: OpCommand}, true}, {Request{Op: OpCommand, OpFlags: CommandReads}, false},
+		{Request{Op: OpPut, OpFlags: WriteIfAbsent}, true}, {Request{Op: OpGet, OpFlags: GetMeta}, false}} {
+		if c.r.Writes() != c.want {
+			t.Errorf("%v with flags %d writes: %v", c.r.Op, c.r.OpFlags, c.r.Writes())
+		}
+	}
 }
 
 func TestWriteBodiesRoundTrip(t *testing.T) {
