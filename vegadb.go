@@ -25,6 +25,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/admin"
 	"github.com/prakashpandey/vegadb/internal/auth"
+	"github.com/prakashpandey/vegadb/internal/certs"
 	"github.com/prakashpandey/vegadb/internal/config"
 	"github.com/prakashpandey/vegadb/internal/node"
 	"github.com/prakashpandey/vegadb/internal/server"
@@ -62,7 +63,7 @@ type Node struct {
 	server *server.Server
 	admin  *admin.HTTP // nil: none
 	users  *auth.Users // nil: none
-	certs  *server.Certificates
+	certs  *certs.Certificates
 
 	adminAddr string
 	stopLoad  context.CancelFunc
@@ -125,7 +126,7 @@ func (n *Node) loadSecurity() (err error) {
 		}
 	}
 	if n.cfg.TLSCert != "" {
-		n.certs, err = server.LoadCertificates(server.CertificateFiles{
+		n.certs, err = certs.Load(certs.Files{
 			Cert: n.cfg.TLSCert, Key: n.cfg.TLSKey, ClientCA: n.cfg.TLSClientCA, MinVersion: n.cfg.TLSMinVersion,
 		})
 	}

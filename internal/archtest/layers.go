@@ -29,6 +29,7 @@ var aside = map[string][]string{
 	"internal/cli":      {"client", "internal/loader", "internal/workload", "internal/wire", "internal/resp"},
 	"internal/loader":   {"client"},
 	"internal/workload": {"client", "internal/resp"},
+	"internal/certs":    {},
 	"internal/archtest": {},
 }
 
@@ -36,6 +37,7 @@ var aside = map[string][]string{
 var asideUsers = map[string][]string{
 	"internal/config":   {"internal/servercmd", ".", "internal/server", "internal/admin"},
 	"internal/auth":     {"internal/servercmd", ".", "internal/server", "internal/admin"},
+	"internal/certs":    {"."},
 	"client":            {"cmd/client", ".", "vegadbtest"},
 	"internal/cli":      {"cmd/client"},
 	"internal/loader":   {"cmd/client"},

@@ -23,7 +23,7 @@ const maxFileBytes = 64 << 10
 //
 // The file is flat: one key per setting, named as the flag. Numbers, booleans
 // and strings are accepted where they read as the setting's type.
-func ApplyFile(c *Server, path string, data []byte) ([]string, error) {
+func (t *Table[T]) ApplyFile(c *T, path string, data []byte) ([]string, error) {
 	if len(data) > maxFileBytes {
 		return nil, fmt.Errorf("%s: %d bytes are too many for a configuration file (limit %d)", path, len(data), maxFileBytes)
 	}
@@ -42,9 +42,9 @@ func ApplyFile(c *Server, path string, data []byte) ([]string, error) {
 	}
 	sort.Strings(keys)
 
-	rows := map[string]*Setting{}
+	rows := map[string]*SettingOf[T]{}
 	var names []string
-	for _, s := range Settings() {
+	for _, s := range t.Rows {
 		rows[s.Name] = s
 		names = append(names, s.Name)
 	}

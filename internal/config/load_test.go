@@ -72,7 +72,7 @@ func TestEverySettingRoundTripsThroughFlagEnvironmentAndFile(t *testing.T) {
 		for i := 0; i+1 < len(companions[s.Name]); i += 2 {
 			name, text := companions[s.Name][i], companions[s.Name][i+1]
 			args = append(args, "--"+name+"="+text)
-			env = append(env, Lookup(name).Env()+"="+text)
+			env = append(env, ServerTable().Env(Lookup(name))+"="+text)
 			line(name, text)
 			if err := Lookup(name).Set(&want, text); err != nil {
 				t.Fatal(err)
@@ -84,7 +84,7 @@ func TestEverySettingRoundTripsThroughFlagEnvironmentAndFile(t *testing.T) {
 		line(s.Name, s.Get(&want)) // the canonical form must read back too
 		for way, load := range map[string]func() (Server, error){
 			"flag": func() (Server, error) { return Load(append(args, "--"+s.Name, s.Example), nil, files(nil)) },
-			"env":  func() (Server, error) { return Load(nil, append(env, s.Env()+"="+s.Example), files(nil)) },
+			"env":  func() (Server, error) { return Load(nil, append(env, ServerTable().Env(s)+"="+s.Example), files(nil)) },
 			"file": func() (Server, error) {
 				return Load([]string{"--config=f"}, nil, files(map[string]string{"f": file.String()}))
 			},

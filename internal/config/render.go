@@ -6,16 +6,19 @@ import (
 	"strings"
 )
 
+// Help is Table.Help for the server's settings.
+func Help() string { return ServerTable().Help() }
+
 // Help lists the settings for --help: in groups, with type and default.
-func Help() string {
-	c := Default()
+func (t *Table[T]) Help() string {
+	c := t.defaults()
 	var b strings.Builder
-	for i, group := range Groups() {
+	for i, group := range t.Groups {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
 		fmt.Fprintf(&b, "%s:\n", group)
-		for _, s := range Settings() {
+		for _, s := range t.Rows {
 			if s.Group != group {
 				continue
 			}
@@ -36,7 +39,7 @@ func Help() string {
 
 // shownDefault is " (default …)" where a default says something: "false", ""
 // and "0", which the help line explains, do not.
-func shownDefault(s *Setting, c *Server) string {
+func shownDefault[T any](s *SettingOf[T], c *T) string {
 	switch text := s.Get(c); text {
 	case "", "false", "0", "0s":
 		return ""
@@ -71,10 +74,17 @@ which belong to vega-client, and what Kubernetes makes for services (` + "`VEGA_
 Settings marked *live* can be changed with ` + "`CONFIG SET`" + ` while the server runs; the change lasts until it ends.
 ` + "`CONFIG GET`" + ` knows each setting by its own name and, where there is one, by the name Redis gives it.
 `)
-	c := Default()
-	for _, group := range Groups() {
-		fmt.Fprintf(&b, "\n## %s\n\n| setting | type | default | meaning |\n| --- | --- | --- | --- |\n", group)
-		for _, s := range Settings() {
+	b.WriteString(ServerTable().markdown("##"))
+	return b.String()
+}
+
+// markdown is the settings in a table per group, under headings of a level.
+func (t *Table[T]) markdown(level string) string {
+	var b strings.Builder
+	c := t.defaults()
+	for _, group := range t.Groups {
+		fmt.Fprintf(&b, "\n%s %s\n\n| setting | type | default | meaning |\n| --- | --- | --- | --- |\n", level, group)
+		for _, s := range t.Rows {
 			if s.Group == group {
 				fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Name, strings.ReplaceAll(s.Type(), "|", ", "), code(s.Get(&c)), meaning(s, &c))
 			}
@@ -92,7 +102,7 @@ func code(text string) string {
 
 // meaning is the last column: sentences from Help, the limits, Detail, and
 // what CONFIG knows the setting as.
-func meaning(s *Setting, c *Server) string {
+func meaning[T any](s *SettingOf[T], c *T) string {
 	parts := []string{strings.ToUpper(s.Help[:1]) + s.Help[1:] + "."}
 	if l := limits(s.bind(c)); l != "" {
 		parts = append(parts, l+".")
@@ -129,16 +139,19 @@ func limits(v value) string {
 	}
 }
 
+// FileText is Table.FileText for the server's settings.
+func FileText(c *Server, from Origins) string { return ServerTable().FileText(c, from) }
+
 // FileText writes c as a configuration file that Load reads back to the same
 // settings. Each line says where its value came from; from may be nil.
-func FileText(c *Server, from Origins) string {
+func (t *Table[T]) FileText(c *T, from Origins) string {
 	var b strings.Builder
-	for i, group := range Groups() {
+	for i, group := range t.Groups {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
 		fmt.Fprintf(&b, "# %s\n", group)
-		for _, s := range Settings() {
+		for _, s := range t.Rows {
 			if s.Group != group {
 				continue
 			}

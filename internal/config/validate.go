@@ -17,19 +17,25 @@ const queryOverheadBytes = 64 << 10
 // other. The error is one line that names the setting and the way out. It
 // touches neither disk nor network.
 func (c *Server) Validate() error {
-	for _, s := range Settings() {
-		if err := s.bind(c).check(); err != nil {
-			return &ValueError{Setting: s.Name, Err: err}
-		}
+	if err := ServerTable().checkRows(c); err != nil {
+		return err
 	}
+	if err := c.checkFront(); err != nil {
+		return err
+	}
+	if c.DataDir == "" && !c.InMemory {
+		return &ValueError{"data-dir", errors.New("must not be empty unless in-memory is set")}
+	}
+	return nil
+}
+
+// checkFront checks what is shown to clients: addresses, TLS, limits.
+func (c *Server) checkFront() error {
 	if c.Addr == "" {
 		return &ValueError{"addr", errors.New("must not be empty: clients need an address to connect to")}
 	}
 	if err := c.checkExposure(); err != nil {
 		return err
-	}
-	if c.DataDir == "" && !c.InMemory {
-		return &ValueError{"data-dir", errors.New("must not be empty unless in-memory is set")}
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("tls-cert and tls-key: give both or neither")

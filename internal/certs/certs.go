@@ -1,4 +1,6 @@
-package server
+// Package certs reads TLS certificates from files, and reads them again while they
+// are in use: what a listener shows and which clients it trusts.
+package certs
 
 import (
 	"crypto/tls"
@@ -8,8 +10,8 @@ import (
 	"sync/atomic"
 )
 
-// CertificateFiles name PEM files.
-type CertificateFiles struct {
+// Files name PEM files.
+type Files struct {
 	Cert, Key  string
 	ClientCA   string // "": clients need no certificate
 	MinVersion string // "1.2" or "1.3"
@@ -18,12 +20,12 @@ type CertificateFiles struct {
 // Certificates are what the TLS listener shows and trusts. They can be read again
 // while it runs; connections that are open keep what they began with.
 type Certificates struct {
-	files   CertificateFiles
+	files   Files
 	current atomic.Pointer[tls.Config]
 }
 
-// LoadCertificates reads the files.
-func LoadCertificates(files CertificateFiles) (*Certificates, error) {
+// Load reads the files.
+func Load(files Files) (*Certificates, error) {
 	c := &Certificates{files: files}
 	return c, c.Reload()
 }
