@@ -10,6 +10,7 @@ const (
 	kindEntries = 1
 	kindFirst   = 2 // first piece of an entry larger than a block
 	kindFurther = 3
+	kindState   = 4 // a piece of Meta.State
 
 	codecStored = 0
 	codecS2     = 1
@@ -61,7 +62,7 @@ func decodeBlockHeader(b []byte) (blockHeader, error) {
 	le := binary.LittleEndian
 	h := blockHeader{kind: b[4], codec: b[5], stored: le.Uint32(b[8:]), decoded: le.Uint32(b[12:]), entries: le.Uint32(b[16:])}
 	switch {
-	case h.kind < kindEntries || h.kind > kindFurther:
+	case h.kind < kindEntries || h.kind > kindState:
 		return h, fmt.Errorf("unknown block kind %d", h.kind)
 	case h.codec > codecS2:
 		return h, fmt.Errorf("unknown codec %d", h.codec)

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -71,19 +72,20 @@ func loadNewest(t *testing.T, fs vfs.FS) (Loaded, []store.Entry) {
 
 func TestACrashLeavesTheOldSnapshotOrTheNew(t *testing.T) {
 	old, next := numbered(50), incompressible(300, 1000, 9) // the new one has several blocks
+	oldMeta, nextMeta := withState(testMeta(1, 50), 30), withState(testMeta(1, 90), 150_000)
 	published := false
 	crashEverywhere(t,
-		func(fs vfs.FS) { write(t, fs, testMeta(1, 50), old) },
+		func(fs vfs.FS) { write(t, fs, oldMeta, old) },
 		func(fs vfs.FS) error {
-			_, err := Write(context.Background(), fs, testDir, testMeta(1, 90), next, WriteOptions{})
+			_, err := Write(context.Background(), fs, testDir, nextMeta, next, WriteOptions{})
 			published = err == nil
 			return err
 		},
 		func(at string, left vfs.FS) {
 			l, got := loadNewest(t, left)
 			switch {
-			case l.Meta.Index == 50 && !published && equalEntries(got, numbered(50).all):
-			case l.Meta.Index == 90 && equalEntries(got, incompressible(300, 1000, 9).all):
+			case l.Meta.Index == 50 && !published && equalEntries(got, numbered(50).all) && bytes.Equal(l.Meta.State, oldMeta.State):
+			case l.Meta.Index == 90 && bytes.Equal(l.Meta.State, nextMeta.State) && equalEntries(got, incompressible(300, 1000, 9).all):
 			default:
 				t.Errorf("%s: index %d with %d entries (published: %v)", at, l.Meta.Index, len(got), published)
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -64,9 +65,28 @@ func refused(t *testing.T, what string, file []byte) *FileError {
 	return fe
 }
 
-func TestEveryFlippedBitIsFoundWhereItIs(t *testing.T) {
+// wholeFiles are small ones of every make: with and without entries and state, and
+// one of the version before.
+func wholeFiles(t *testing.T) map[string][]byte {
+	old, err := os.ReadFile("testdata/version1.snap")
+	check(t, err)
 	fs := newMem(t)
-	file := readFile(t, fs, write(t, fs, testMeta(1, 40), numbered(40)).Path)
+	return map[string][]byte{
+		"entries":           readFile(t, fs, write(t, fs, testMeta(1, 40), numbered(40)).Path),
+		"state and entries": readFile(t, fs, write(t, fs, withState(testMeta(1, 40), 200), numbered(5)).Path),
+		"state alone":       readFile(t, fs, write(t, fs, withState(testMeta(1, 40), 200), nil).Path),
+		"nothing":           readFile(t, fs, write(t, fs, testMeta(1, 40), nil).Path),
+		"version 1":         old,
+	}
+}
+
+func TestEveryFlippedBitIsFoundWhereItIs(t *testing.T) {
+	for name, file := range wholeFiles(t) {
+		t.Run(name, func(t *testing.T) { everyFlippedBit(t, file) })
+	}
+}
+
+func everyFlippedBit(t *testing.T, file []byte) {
 	for i := range file {
 		bad := bytes.Clone(file)
 		bad[i] ^= 1 << (i % 8)
@@ -88,22 +108,22 @@ func TestEveryFlippedBitIsFoundWhereItIs(t *testing.T) {
 }
 
 func TestEveryTruncationIsRefused(t *testing.T) {
-	fs := newMem(t)
-	file := readFile(t, fs, write(t, fs, testMeta(1, 40), numbered(40)).Path)
-	for n := range file {
-		refused(t, fmt.Sprintf("cut to %d bytes", n), file[:n])
+	for name, file := range wholeFiles(t) {
+		for n := range file {
+			refused(t, fmt.Sprintf("%s cut to %d bytes", name, n), file[:n])
+		}
+		refused(t, name+", one byte more", append(bytes.Clone(file), 0))
+		refused(t, name+" twice", append(bytes.Clone(file), file...))
 	}
-	refused(t, "one byte more", append(bytes.Clone(file), 0))
-	refused(t, "itself twice", append(bytes.Clone(file), file...))
 }
 
 func TestBlocksMustBeTheirFilesOwnAndInPlace(t *testing.T) {
 	fs := newMem(t)
-	a := readFile(t, fs, write(t, fs, testMeta(1, 40), incompressible(600, 1000, 1)).Path)
-	b := readFile(t, fs, write(t, fs, testMeta(1, 39), incompressible(600, 1000, 1)).Path)
+	a := readFile(t, fs, write(t, fs, withState(testMeta(1, 40), 200_000), incompressible(600, 1000, 1)).Path)
+	b := readFile(t, fs, write(t, fs, withState(testMeta(1, 39), 200_000), incompressible(600, 1000, 1)).Path)
 	blocks, others := blocksOf(a), blocksOf(b)
-	if len(blocks) < 4 {
-		t.Fatalf("only %d blocks", len(blocks))
+	if len(blocks) < 6 || blocks[1][4] != kindState || blocks[2][4] != kindEntries {
+		t.Fatalf("%d blocks, not two of state and then four of entries", len(blocks))
 	}
 	join := func(blocks ...[]byte) []byte {
 		return bytes.Join(append(append([][]byte{a[:headerBytes]}, blocks...), a[len(a)-footerBytes:]), nil)
@@ -117,10 +137,14 @@ func TestBlocksMustBeTheirFilesOwnAndInPlace(t *testing.T) {
 		return join(changed...)
 	}
 	swapped := append([][]byte(nil), blocks...)
-	swapped[1], swapped[2] = swapped[2], swapped[1]
-	refused(t, "two blocks swapped", join(swapped...))
+	for i := range len(blocks) - 1 {
+		swapped[i], swapped[i+1] = swapped[i+1], swapped[i]
+		refused(t, fmt.Sprintf("blocks %d and %d swapped", i, i+1), join(swapped...))
+		swapped[i], swapped[i+1] = swapped[i+1], swapped[i]
+	}
 	refused(t, "a block twice", with(1, blocks[0]))
-	refused(t, "another snapshot's block", with(1, others[1]))
+	refused(t, "another snapshot's block of state", with(1, others[1]))
+	refused(t, "another snapshot's block of entries", with(3, others[3]))
 	refused(t, "a block left out", join(blocks[1:]...))
 	refused(t, "all blocks left out", join())
 	refused(t, "another snapshot's blocks", join(others...))
@@ -158,13 +182,13 @@ func TestANewerFormatVersionIsNotCalledDamage(t *testing.T) {
 	fs := newMem(t)
 	info := write(t, fs, testMeta(1, 40), numbered(40))
 	file := readFile(t, fs, info.Path)
-	binary.LittleEndian.PutUint32(file[8:], 2)
+	binary.LittleEndian.PutUint32(file[8:], formatVersion+1)
 	binary.LittleEndian.PutUint32(file[headerCRCOff:], crc32.Checksum(file[:headerCRCOff], castagnoli))
 	// Whatever else that version has changed.
 	file = append(file[:headerBytes], make([]byte, 500)...)
 	writeFileBytes(t, fs, info.Path, file)
 	_, err := Verify(fs, info.Path)
-	if !errors.Is(err, ErrVersion) || errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "version 2") {
+	if !errors.Is(err, ErrVersion) || errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "version 3; this program reads versions 1 to 2") {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -172,7 +196,12 @@ func TestANewerFormatVersionIsNotCalledDamage(t *testing.T) {
 // forge makes a file with valid checksums around the blocks given: what only a
 // faulty writer could have produced.
 func forge(blocks []blockHeader, bodies [][]byte, change func(*footer)) []byte {
-	h := header{Meta: testMeta(1, 40)}
+	return forgeState(0, blocks, bodies, change)
+}
+
+// forgeState is forge of a file whose header announces so many bytes of state.
+func forgeState(stateBytes uint32, blocks []blockHeader, bodies [][]byte, change func(*footer)) []byte {
+	h := header{Meta: testMeta(1, 40), version: formatVersion, stateBytes: stateBytes}
 	file := h.encode()
 	f := footer{headerCRC: h.crc}
 	s := sums{seed: h.crc}
@@ -208,8 +237,9 @@ func TestContradictionsWithValidChecksumsAreRefused(t *testing.T) {
 	first := blockHeader{kind: kindFirst, entries: 1}
 	tail := make([]byte, int(5+1+5+1)) // the prefix takes 1+1+3+1
 
+	state, s := blockHeader{kind: kindState}, []byte("state")
 	fs := newMem(t)
-	good := forge([]blockHeader{one, first, {kind: kindFurther}}, [][]byte{entry, piece, tail[:12]}, nil)
+	good := forgeState(10, []blockHeader{state, state, one, first, {kind: kindFurther}}, [][]byte{s, s, entry, piece, tail[:12]}, nil)
 	writeFileBytes(t, fs, pathOf(1, 40), good)
 	if _, err := Verify(fs, pathOf(1, 40)); err != nil {
 		t.Fatalf("the forgery without a fault is refused: %v", err)
@@ -238,6 +268,17 @@ func TestContradictionsWithValidChecksumsAreRefused(t *testing.T) {
 		"large one byte over":     forge([]blockHeader{first, {kind: kindFurther}}, [][]byte{piece, append(tail, 0, 0)}, nil),
 		"short piece":             forge([]blockHeader{first, {kind: kindFurther}}, [][]byte{piece[:MaxBlockBytes-1], append(tail, 0)}, nil),
 		"small entry as pieces":   forge([]blockHeader{first}, [][]byte{entry}, nil),
+		"state not announced":     forge([]blockHeader{state, one}, [][]byte{s, entry}, nil),
+		"more state than said":    forgeState(4, []blockHeader{state, one}, [][]byte{s, entry}, nil),
+		"less state than said":    forgeState(6, []blockHeader{state, one}, [][]byte{s, entry}, nil),
+		"state block too many":    forgeState(5, []blockHeader{state, state, one}, [][]byte{s, s, entry}, nil),
+		"state after entries":     forgeState(5, []blockHeader{one, state}, [][]byte{entry, s}, nil),
+		"state alone, too short":  forgeState(6, []blockHeader{state}, [][]byte{s}, nil),
+		"state with an entry":     forgeState(5, []blockHeader{{kind: kindState, entries: 1}, one}, [][]byte{s, entry}, nil),
+		"state inside a large":    forgeState(5, []blockHeader{state, first, state, {kind: kindFurther}}, [][]byte{s, piece, s, tail[:12]}, nil),
+		"more state than allowed": forgeState(MaxStateBytes+1, []blockHeader{state, one}, [][]byte{s, entry}, nil),
+		"state and no blocks":     forgeState(5, nil, nil, func(f *footer) { f.bodyBytes = 5 }),
+		"entries of the state":    forgeState(8, []blockHeader{state, one}, [][]byte{make([]byte, 8), entry}, func(f *footer) { f.entries = 3 }),
 		"footer: blocks":          forge([]blockHeader{one}, [][]byte{entry}, func(f *footer) { f.blocks = 2 }),
 		"footer: no blocks":       forge([]blockHeader{one}, [][]byte{entry}, func(f *footer) { f.blocks = 0; f.bodyBytes = 0; f.entries = 0 }),
 		"footer: many blocks":     forge([]blockHeader{one}, [][]byte{entry}, func(f *footer) { f.blocks = 1 << 60 }),

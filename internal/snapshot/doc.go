@@ -1,5 +1,8 @@
 // Package snapshot writes and reads snapshot files: the point-in-time image of
-// one replica, as of one index of its group's log.
+// one replica, as of one index of its group's log. It holds the replica's entries
+// and its group's state, which is what the group has replicated beside them: who
+// its members are, what its sessions had applied. To this package the state is
+// opaque bytes. The meta group, number 0, has state and no entries.
 //
 // # Invariants
 //
@@ -23,14 +26,15 @@
 // One replica's snapshot is dir/pGGGGG-IIIIIIIIIIIIIIIIIIII.snap: the group's
 // number and the log index, in decimal. All integers are little-endian.
 //
-//	┌────────────┬─────────┬─────────┬─ ─ ─┬─────────┬────────────┐
-//	│ header 128 │ block 0 │ block 1 │     │ block n │ footer 64  │
-//	└────────────┴─────────┴─────────┴─ ─ ─┴─────────┴────────────┘
+//	┌────────────┬─────────┬─ ─ ─┬─────────┬─ ─ ─┬─────────┬────────────┐
+//	│ header 128 │ block 0 │     │ block s │     │ block n │ footer 64  │
+//	└────────────┴─────────┴─ ─ ─┴─────────┴─ ─ ─┴─────────┴────────────┘
+//	               state           entries
 //
 // Header:
 //
 //	  0   8  magic "VEGASNAP"
-//	  8   4  format version, 1
+//	  8   4  format version, 2
 //	 12   4  group
 //	 16   8  term of the entry at index
 //	 24   8  index: the image holds the effect of every log record up to it
@@ -39,17 +43,23 @@
 //	 44   4  zero
 //	 48  16  cluster id
 //	 64   8  created: wall clock, unix ms
-//	 72  52  zero
+//	 72   4  bytes of the state, at most [MaxStateBytes]
+//	 76  48  zero
 //	124   4  CRC-32C of bytes 0–123
 //
 // The first 16 bytes and the CRC at 124 keep their places in every future
 // version, so that a file of a newer version can be told from a damaged one.
 //
+// Version 1 had neither a state nor its length at 72; it is still read. What is
+// written is always version 2, which a program that knows version 1 alone refuses
+// as newer.
+//
 // Block:
 //
 //	 0   4  CRC-32C of: the header's CRC (4 bytes) | the block's number (8) |
 //	        bytes 4–19 | body
-//	 4   1  kind: 1 entries, 2 first piece of a large entry, 3 further piece
+//	 4   1  kind: 1 entries, 2 first piece of a large entry, 3 further piece,
+//	        4 piece of the state
 //	 5   1  codec of the body: 0 stored, 1 S2 block format
 //	 6   2  zero
 //	 8   4  bytes of the body in the file
@@ -59,6 +69,10 @@
 //
 // The header's CRC and the block's number are part of what each block's CRC
 // covers: a block of another file, or one in the wrong place, does not verify.
+//
+// The state is cut into pieces, one a block, which come before all other blocks and
+// add up to what the header says. So it is known before the first entry: the
+// replica's table, and who may read it, depend on it.
 //
 // Decoded body of an entries block, entry after entry (varints are unsigned
 // LEB128, as encoding/binary writes them):

@@ -8,7 +8,8 @@ import (
 
 // The layout is drawn in doc.go.
 const (
-	formatVersion = 1
+	formatVersion  = 2 // what is written
+	versionNoState = 1 // still read: it has no state
 
 	headerBytes      = 128
 	headerCRCOff     = headerBytes - 4
@@ -28,6 +29,9 @@ const (
 	// MaxEntryBytes bounds one entry's encoding. Its buffer grows with the bytes
 	// received, so this is a limit of sanity, not of memory.
 	MaxEntryBytes = 2 << 30
+
+	// MaxStateBytes bounds Meta.State.
+	MaxStateBytes = 64 << 20
 )
 
 var (
@@ -48,21 +52,29 @@ type Meta struct {
 
 	Partitions uint32   // of the data directory; a slot's partition depends on it
 	Cluster    [16]byte // whose data this is
+
+	// State is what the group has replicated beside its entries, say who its
+	// members are; opaque here, at most MaxStateBytes, and nil if there is none.
+	// What reads headers and footers only ([List]) leaves it
+	// nil.
+	State []byte
 }
 
 // header is Meta as the file begins with it, and the checksum that ties every
 // block and the footer to this very file.
 type header struct {
 	Meta
-	created int64 // wall clock, unix ms
-	crc     uint32
+	version    uint32
+	created    int64  // wall clock, unix ms
+	stateBytes uint32 // that State has or, while it is not read yet, will have
+	crc        uint32
 }
 
 func (h *header) encode() []byte {
 	b := make([]byte, headerBytes)
 	copy(b, headerMagic[:])
 	le := binary.LittleEndian
-	le.PutUint32(b[8:], formatVersion)
+	le.PutUint32(b[8:], h.version)
 	le.PutUint32(b[12:], h.Group)
 	le.PutUint64(b[16:], h.Term)
 	le.PutUint64(b[24:], h.Index)
@@ -70,6 +82,7 @@ func (h *header) encode() []byte {
 	le.PutUint32(b[40:], h.Partitions)
 	copy(b[48:64], h.Cluster[:])
 	le.PutUint64(b[64:], uint64(h.created))
+	le.PutUint32(b[72:], h.stateBytes)
 	h.crc = crc32.Checksum(b[:headerCRCOff], castagnoli)
 	le.PutUint32(b[headerCRCOff:], h.crc)
 	return b
@@ -88,9 +101,10 @@ func decodeHeader(path string, b []byte) (header, error) {
 	if got := le.Uint32(b[headerCRCOff:]); got != h.crc {
 		return h, corrupt(path, headerCRCOff, "header checksum is %08x, computed %08x", got, h.crc)
 	}
-	if v := le.Uint32(b[8:]); v != formatVersion {
+	if h.version = le.Uint32(b[8:]); h.version < versionNoState || h.version > formatVersion {
 		return h, &FileError{Path: path, Offset: 8, Kind: ErrVersion,
-			Reason: fmt.Sprintf("version %d; this program reads version %d: use the version of VegaDB that wrote the file, or a later one", v, formatVersion)}
+			Reason: fmt.Sprintf("version %d; this program reads versions %d to %d: use the version of VegaDB that wrote the file, or a later one",
+				h.version, versionNoState, formatVersion)}
 	}
 	h.Group = le.Uint32(b[12:])
 	h.Term = le.Uint64(b[16:])
@@ -99,6 +113,12 @@ func decodeHeader(path string, b []byte) (header, error) {
 	h.Partitions = le.Uint32(b[40:])
 	h.Cluster = [16]byte(b[48:64])
 	h.created = int64(le.Uint64(b[64:]))
+	if h.version == versionNoState {
+		return h, nil
+	}
+	if h.stateBytes = le.Uint32(b[72:]); h.stateBytes > MaxStateBytes {
+		return h, corrupt(path, 72, "the header says %d bytes of state, the limit is %d", h.stateBytes, MaxStateBytes)
+	}
 	return h, nil
 }
 
@@ -158,8 +178,10 @@ func decodeFooter(path string, b []byte, size int64, h *header) (footer, error) 
 		return f, corrupt(path, off+8, "%d blocks cannot fit in %d bytes", f.blocks, size)
 	case f.bodyBytes > f.blocks*MaxBlockBytes:
 		return f, corrupt(path, off+40, "%d bytes cannot fit in %d blocks", f.bodyBytes, f.blocks)
-	case f.entries > f.bodyBytes/minEntryBytes:
-		return f, corrupt(path, off+16, "%d entries cannot fit in %d bytes", f.entries, f.bodyBytes)
+	case f.bodyBytes < uint64(h.stateBytes):
+		return f, corrupt(path, off+40, "%d bytes of state cannot fit in %d bytes", h.stateBytes, f.bodyBytes)
+	case f.entries > (f.bodyBytes-uint64(h.stateBytes))/minEntryBytes:
+		return f, corrupt(path, off+16, "%d entries cannot fit in %d bytes, %d of them state", f.entries, f.bodyBytes, h.stateBytes)
 	}
 	return f, nil
 }

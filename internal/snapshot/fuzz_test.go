@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"os"
 	"runtime"
 	"testing"
 
@@ -13,10 +14,28 @@ import (
 	"github.com/prakashpandey/vegadb/internal/store"
 )
 
-// fuzzAllocBytes is what reading a file may allocate beside what it hands out
-// and a small multiple of its own length: two block buffers, each at most grown
-// once, and the read window.
+// fuzzAllocBytes is what reading a file may allocate beside what is put together
+// from its blocks and a small multiple of its own length: two block buffers, each
+// at most grown once, and the read window.
 const fuzzAllocBytes = 6 << 20
+
+// gatheredBytes is how much the blocks that are there hold of what is put
+// together: state and large entries. It takes several times that to grow to it.
+func gatheredBytes(file []byte) uint64 {
+	sum := uint64(0)
+	for rest := file[min(headerBytes, len(file)):]; len(rest) >= blockHeaderBytes; {
+		h, err := decodeBlockHeader(rest)
+		if n := blockHeaderBytes + int(h.stored); err == nil && n <= len(rest) {
+			if h.kind != kindEntries {
+				sum += uint64(h.decoded)
+			}
+			rest = rest[n:]
+			continue
+		}
+		break
+	}
+	return sum
+}
 
 // FuzzFile reads arbitrary bytes as a file. So that the fuzzer gets past the
 // checksums, each input is read as it is and with its checksums made right.
@@ -26,6 +45,16 @@ func FuzzFile(f *testing.F) {
 		info := write(f, fs, testMeta(1, 40), src)
 		f.Add(readFile(f, fs, info.Path), i%2 == 0)
 	}
+	for _, m := range []Meta{withState(testMeta(1, 40), 10), withState(testMeta(0, 40), 300_000)} {
+		f.Add(readFile(f, fs, write(f, fs, m, numbered(2)).Path), true)
+		f.Add(readFile(f, fs, write(f, fs, m, nil).Path), true)
+	}
+	zeros := bytes.Repeat([]byte{0}, MaxBlockBytes) // small in the file
+	packed := blockHeader{kind: kindState, codec: codecS2, decoded: MaxBlockBytes}
+	f.Add(forgeState(3<<20, []blockHeader{packed, packed, packed}, [][]byte{s2.Encode(nil, zeros), s2.Encode(nil, zeros), s2.Encode(nil, zeros)}, nil), true)
+	old, err := os.ReadFile("testdata/version1.snap")
+	check(f, err)
+	f.Add(old, true)
 	entry := append(appendPrefix(nil, 40, &store.Entry{Key: []byte("k"), Value: []byte("v")}), "kv"...)
 	f.Add(forge([]blockHeader{{kind: kindEntries, codec: codecS2, decoded: uint32(len(entry)), entries: 1}}, [][]byte{s2.Encode(nil, entry)}, nil), true)
 	f.Add(forge([]blockHeader{{kind: kindFirst, entries: 1}, {kind: kindFurther}}, [][]byte{entry, entry}, nil), true)
@@ -39,8 +68,9 @@ func FuzzFile(f *testing.F) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		var given, handed uint64
+		var state int
 		m, err := Load(fs, path, func(m Meta) (Sink, error) {
-			given = m.Entries
+			given, state = m.Entries, len(m.State)
 			return func(e *store.Entry) error {
 				handed++
 				if e.Version > m.Index {
@@ -50,11 +80,12 @@ func FuzzFile(f *testing.F) {
 			}, nil
 		})
 		runtime.ReadMemStats(&after)
-		if got, most := after.TotalAlloc-before.TotalAlloc, uint64(fuzzAllocBytes+8*len(file)); got > most {
+		if got, most := after.TotalAlloc-before.TotalAlloc, uint64(fuzzAllocBytes+8*len(file))+6*gatheredBytes(file); got > most {
 			t.Errorf("a file of %d bytes made reading allocate %d", len(file), got)
 		}
-		if err == nil && (m.Entries != handed || given != handed) {
-			t.Errorf("%d entries were handed out, %d announced, %d counted", handed, given, m.Entries)
+		if err == nil && (m.Entries != handed || given != handed || state != len(m.State)) {
+			t.Errorf("%d entries were handed out, %d announced, %d counted; %d bytes of state given to open, %d returned",
+				handed, given, m.Entries, state, len(m.State))
 		}
 		var fe *FileError
 		if err != nil && !errors.As(err, &fe) {

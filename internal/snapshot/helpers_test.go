@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/prakashpandey/vegadb/internal/store"
@@ -58,6 +59,14 @@ func numbered(n int) *entries {
 func testMeta(group uint32, index uint64) Meta {
 	return Meta{Group: group, Term: 3, Index: index, Stamp: 1_000_000, Partitions: 64, Cluster: [16]byte{7}}
 }
+
+// withState gives m a state of n bytes that do not compress.
+func withState(m Meta, n int) Meta {
+	m.State = incompressible(1, n, byte(m.Group)).all[0].Value
+	return m
+}
+
+func equalMeta(a, b Meta) bool { return reflect.DeepEqual(a, b) }
 
 func newMem(t testing.TB) *vfs.Mem {
 	t.Helper()

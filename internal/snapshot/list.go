@@ -24,7 +24,7 @@ type Info struct {
 }
 
 // List describes the published snapshots of dir, by group, newest first. Header
-// and footer of each are verified, blocks are not; a file that fails is listed
+// and footer of each are verified, blocks are not, and State is not read; a file that fails is listed
 // with its Err.
 func List(fs vfs.FS, dir string) ([]Info, error) {
 	names, err := fs.List(dir)

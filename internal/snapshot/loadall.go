@@ -21,7 +21,7 @@ type LoadOptions struct {
 	Cluster    [16]byte
 	Partitions uint32
 	// Open is called from the workers before the first entry of a file, with the
-	// exact number of entries to come. It is called again for the same group if
+	// group's state and the exact number of entries to come. It is called again for the same group if
 	// that file proves bad: the entries given out before are void, and the table
 	// must be emptied or replaced first. Never at once twice for one group.
 	Open func(Meta) (Sink, error)

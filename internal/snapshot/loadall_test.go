@@ -51,10 +51,10 @@ func flip(t *testing.T, fs vfs.FS, path string) {
 func TestGroupsLoadInParallelEachFromItsNewest(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	fs := newMem(t)
-	groups := []uint32{9, 1, 2, 3, 4, 5} // 9 has no snapshot; the order is the caller's
+	groups := []uint32{9, 0, 2, 3, 4, 5} // 9 has no snapshot; the order is the caller's
 	for _, g := range groups[1:] {
 		write(t, fs, testMeta(g, 10), numbered(10))
-		write(t, fs, testMeta(g, 100+uint64(g)), numbered(100+int(g)))
+		write(t, fs, withState(testMeta(g, 100+uint64(g)), 50), numbered(100+int(g)))
 	}
 	write(t, fs, testMeta(77, 5), numbered(5)) // nobody asks for it
 	var ts tables
@@ -74,15 +74,15 @@ func TestGroupsLoadInParallelEachFromItsNewest(t *testing.T) {
 	}
 	for i, g := range groups {
 		l := loaded[i]
-		want := testMeta(g, 100+uint64(g))
+		want := withState(testMeta(g, 100+uint64(g)), 50)
 		want.Entries = want.Index
 		if g == 9 {
-			if l.Group != 9 || l.Path != "" || l.Meta != (Meta{}) || l.MustReach != 0 {
+			if l.Group != 9 || l.Path != "" || !equalMeta(l.Meta, Meta{}) || l.MustReach != 0 {
 				t.Errorf("a group without a snapshot is %+v", l)
 			}
 			continue
 		}
-		if l.Group != g || l.Meta != want || l.Path != pathOf(g, want.Index) || l.MustReach != want.Index || l.Problems != nil {
+		if l.Group != g || !equalMeta(l.Meta, want) || l.Path != pathOf(g, want.Index) || l.MustReach != want.Index || l.Problems != nil {
 			t.Errorf("group %d is %+v", g, l)
 		}
 		if ts.counts[g] != int(want.Entries) {
@@ -91,6 +91,11 @@ func TestGroupsLoadInParallelEachFromItsNewest(t *testing.T) {
 	}
 	if len(ts.opened) != 5 {
 		t.Errorf("%d files were opened", len(ts.opened))
+	}
+	for _, m := range ts.opened {
+		if len(m.State) != 50 {
+			t.Errorf("group %d is opened with %d bytes of state", m.Group, len(m.State))
+		}
 	}
 }
 
@@ -186,7 +191,7 @@ func TestAFileThatCannotBeReadIsPassedOverAndLeftInPlace(t *testing.T) {
 func TestWhatIsNotDamageEndsTheStartAndMovesNothing(t *testing.T) {
 	newer := func(fs vfs.FS) {
 		b := readFile(t, fs, pathOf(1, 20))
-		binary.LittleEndian.PutUint32(b[8:], 2)
+		binary.LittleEndian.PutUint32(b[8:], formatVersion+1)
 		binary.LittleEndian.PutUint32(b[headerCRCOff:], crc32.Checksum(b[:headerCRCOff], castagnoli))
 		writeFileBytes(t, fs, pathOf(1, 20), b)
 	}

@@ -40,6 +40,7 @@ type fileReader struct {
 	h    header
 	foot footer
 	sums sums
+	got  footer // of what has been read: blocks, entries, bodyBytes
 
 	buf    []byte // a window of the file; bytes lo to hi are not consumed yet
 	lo, hi int
@@ -145,25 +146,48 @@ func (r *fileReader) consume(n int) {
 	r.off += int64(n)
 }
 
-// each verifies every block and hands each entry to fn. progress, if not nil,
-// is told the bytes of the file done since its last call.
-func (r *fileReader) each(ctx context.Context, fn func(*store.Entry) error, progress func(bytes int64)) error {
-	var got footer
-	var e store.Entry
-	for number := uint64(0); number < r.foot.blocks; number++ {
+// readState reads the blocks of state, which come before all others, into h.State.
+// It grows as they arrive: what the header says is only what it must come to.
+func (r *fileReader) readState(ctx context.Context) error {
+	for want := int(r.h.stateBytes); len(r.h.State) < want; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		at := r.off
-		bh, body, err := r.block(number)
+		bh, body, err := r.block()
+		switch {
+		case err != nil:
+			return err
+		case bh.kind != kindState || bh.entries != 0:
+			return corrupt(r.path, at, "%d of the %d bytes of state are missing before this block", want-len(r.h.State), want)
+		case len(r.h.State)+len(body) > want:
+			return corrupt(r.path, at, "there is more state than the %d bytes that the header says", want)
+		}
+		r.h.State = append(r.h.State, body...)
+	}
+	return nil
+}
+
+// each verifies every block after those of the state, which have been read, and
+// hands each entry to fn. progress, if not nil, is told the bytes of the file done
+// since its last call.
+func (r *fileReader) each(ctx context.Context, fn func(*store.Entry) error, progress func(bytes int64)) error {
+	var e store.Entry
+	for r.got.blocks < r.foot.blocks {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		at := r.off
+		bh, body, err := r.block()
 		if err != nil {
 			return err
 		}
-		got.entries += uint64(bh.entries)
-		got.bodyBytes += uint64(len(body))
-		if bh.kind == kindEntries {
+		switch bh.kind {
+		case kindEntries:
 			err = r.entries(at, bh, body, &e, fn)
-		} else {
+		case kindState:
+			err = corrupt(r.path, at, "a block of state is out of place")
+		default:
 			err = r.piece(at, bh, body, &e, fn)
 		}
 		if err != nil {
@@ -179,23 +203,23 @@ func (r *fileReader) each(ctx context.Context, fn func(*store.Entry) error, prog
 		return corrupt(r.path, r.off, "%d bytes between the last block and the footer", end-r.off)
 	case r.large != nil:
 		return corrupt(r.path, end, "the last entry has %d bytes and is not complete", len(r.large))
-	case got.entries != r.foot.entries || got.bodyBytes != r.foot.bodyBytes:
+	case r.got.entries != r.foot.entries || r.got.bodyBytes != r.foot.bodyBytes:
 		return corrupt(r.path, end, "the footer counts %d entries in %d bytes, the blocks hold %d in %d",
-			r.foot.entries, r.foot.bodyBytes, got.entries, got.bodyBytes)
+			r.foot.entries, r.foot.bodyBytes, r.got.entries, r.got.bodyBytes)
 	case r.sums.chain != r.foot.chain:
 		return corrupt(r.path, end+52, "checksum of the file is %08x, computed %08x", r.foot.chain, r.sums.chain)
 	}
 	return nil
 }
 
-// block reads, verifies and decompresses the next block.
-func (r *fileReader) block(number uint64) (bh blockHeader, body []byte, err error) {
-	at := r.off
+// block reads, verifies, counts and decompresses the next block.
+func (r *fileReader) block() (bh blockHeader, body []byte, err error) {
+	at, number := r.off, r.got.blocks
 	b, err := r.peek(blockHeaderBytes)
 	if err != nil {
 		return bh, nil, err
 	}
-	if b == nil {
+	if b == nil || number >= r.foot.blocks {
 		return bh, nil, corrupt(r.path, at, "block %d of %d is missing", number, r.foot.blocks)
 	}
 	if bh, err = decodeBlockHeader(b); err != nil {
@@ -218,6 +242,9 @@ func (r *fileReader) block(number uint64) (bh blockHeader, body []byte, err erro
 		}
 	}
 	r.consume(total)
+	r.got.blocks++
+	r.got.entries += uint64(bh.entries)
+	r.got.bodyBytes += uint64(len(body))
 	return bh, body, nil
 }
 

@@ -12,10 +12,18 @@ import (
 // Rebase writes the entries of the snapshot at path (none: an empty one) as
 // dir's snapshot of m. It declares the state at a later index to be what it was
 // at an earlier one, and so gives up what the log holds in between: it is for
-// repair, when that can no longer be applied.
+// repair, when that can no longer be applied. The state is that file's, unless m
+// has one.
 func Rebase(ctx context.Context, fs vfs.FS, dir, path string, m Meta) (Info, error) {
 	if path == "" {
-		return Write(ctx, fs, dir, m, &pulled{}, WriteOptions{})
+		return Write(ctx, fs, dir, m, nil, WriteOptions{})
+	}
+	if m.State == nil {
+		from, err := readMeta(ctx, fs, path)
+		if err != nil {
+			return Info{}, fmt.Errorf("read %s: %w", path, err)
+		}
+		m.State = from.State
 	}
 	src := &pulled{}
 	next, stop := iter.Pull(func(yield func(*store.Entry) bool) {
@@ -55,9 +63,6 @@ func (p *pulled) Len() int { return p.left }
 
 // Next gives one entry at a time: the reader's buffer holds no more for certain.
 func (p *pulled) Next(dst []store.Entry) []store.Entry {
-	if p.next == nil {
-		return nil
-	}
 	e, ok := p.next()
 	if !ok {
 		return nil

@@ -54,11 +54,12 @@ type Progress struct {
 // may be, whole, and does no harm; the log must be kept in either case.
 //
 // Entries that had expired as of m.Stamp are left out: no later command can see
-// them, because log time never goes back. The image is not closed.
+// them, because log time never goes back. The image is not closed; nil is one
+// without entries. m.State is written as it is and must not change meanwhile.
 func Write(ctx context.Context, fs vfs.FS, dir string, m Meta, img Source, o WriteOptions) (Info, error) {
 	path := filepath.Join(dir, FileName(m.Group, m.Index))
 	tmp := path + tmpSuffix
-	h := header{Meta: m}
+	h := header{Meta: m, version: formatVersion, stateBytes: uint32(min(len(m.State), MaxStateBytes+1))}
 	if o.Now != nil {
 		h.created = o.Now().UnixMilli()
 	}
@@ -86,12 +87,18 @@ func Write(ctx context.Context, fs vfs.FS, dir string, m Meta, img Source, o Wri
 
 // writeFile writes and syncs the whole file under its temporary name.
 func writeFile(ctx context.Context, fs vfs.FS, tmp string, h header, img Source, o *WriteOptions) (Info, error) {
+	if h.stateBytes > MaxStateBytes {
+		return Info{}, fmt.Errorf("the group's state takes %d bytes, the limit is %d", len(h.State), MaxStateBytes)
+	}
 	f, err := fs.Create(tmp)
 	if err != nil {
 		return Info{}, err
 	}
 	w, err := newFileWriter(ctx, f, h, o)
 	if err == nil {
+		err = w.addState(h.State)
+	}
+	if err == nil && img != nil {
 		err = w.addAll(img, o.Progress)
 	}
 	if err == nil {

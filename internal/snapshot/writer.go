@@ -46,6 +46,22 @@ func newFileWriter(ctx context.Context, f vfs.File, h header, o *WriteOptions) (
 	return w, w.write(front)
 }
 
+// addState writes the group's state, before the first entry.
+func (w *fileWriter) addState(state []byte) error {
+	for len(state) > 0 {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		n := min(len(state), blockTargetBytes)
+		w.raw = append(w.raw, state[:n]...)
+		if err := w.flush(kindState); err != nil {
+			return err
+		}
+		state = state[n:]
+	}
+	return nil
+}
+
 // add writes one entry.
 func (w *fileWriter) add(e *store.Entry) error {
 	if e.Version > w.h.Index {
