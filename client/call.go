@@ -21,6 +21,8 @@ type call struct {
 	delta     int64
 	cursor    uint64
 	limit     uint32
+	partition int  // with raw
+	raw       bool // value is the whole body, whatever the operation: see Forward
 	receipt   *Receipt
 	previous  *Previous
 	dst       []byte // where the reply's body goes; nil: a fresh slice of its size
@@ -82,7 +84,7 @@ func (cl *call) reset() {
 	cl.key, cl.value, cl.dst, cl.frame = "", nil, nil, nil
 	cl.receipt, cl.previous, cl.cause, cl.text = nil, nil, nil, ""
 	cl.state = callIdle
-	cl.extra = false
+	cl.extra, cl.raw = false, false
 	cl.outcome, cl.node = untried, ""
 }
 
@@ -99,6 +101,9 @@ func (cl *call) appendFrame(dst []byte) []byte {
 
 // appendBody appends the operation's body.
 func (cl *call) appendBody(dst []byte) []byte {
+	if cl.raw {
+		return append(dst, cl.value...)
+	}
 	switch cl.req.Op {
 	case wire.OpGet, wire.OpPersist:
 		return append(dst, cl.key...)

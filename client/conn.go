@@ -268,13 +268,13 @@ func (cn *conn) cause() error {
 // would have had.
 func (cn *conn) check(cl *call) bool {
 	size, limit, what := uint64(len(cl.key)), cn.limits.MaxKey, "key"
-	if size <= uint64(limit) && cl.req.Op == wire.OpPut {
+	if size <= uint64(limit) && cl.req.Op == wire.OpPut && !cl.raw {
 		size, limit, what = uint64(len(cl.value)), cn.limits.MaxValue, "value"
 	}
 	if size <= uint64(limit) {
 		size, limit, what = uint64(cl.bodySize())+maxHeader, cn.limits.MaxFrame, "request"
 	}
-	if size <= uint64(limit) && (cl.req.Op == wire.OpWriteBatch || cl.req.Op == wire.OpGetBatch) {
+	if size <= uint64(limit) && !cl.raw && (cl.req.Op == wire.OpWriteBatch || cl.req.Op == wire.OpGetBatch) {
 		size, limit, what = uint64(cl.limit), cn.limits.MaxBatch, "batch"
 	}
 	if size <= uint64(limit) {
