@@ -131,7 +131,7 @@ func TestACrashWhileABadFileIsSetAsideLosesNothing(t *testing.T) {
 			writeFileBytes(t, fs, info.Path, b)
 		},
 		func(fs vfs.FS) error {
-			_, err := LoadAll(context.Background(), fs, testDir, []uint32{1}, LoadOptions{Open: discard})
+			_, err := LoadAll(context.Background(), fs, testDir, []uint32{1}, LoadOptions{Open: nowhere})
 			if err != nil {
 				return err
 			}
@@ -150,7 +150,7 @@ func TestACrashWhileABadFileIsSetAsideLosesNothing(t *testing.T) {
 					bad++
 				}
 			}
-			l, err := LoadAll(context.Background(), left, testDir, []uint32{1}, LoadOptions{Open: discard})
+			l, err := LoadAll(context.Background(), left, testDir, []uint32{1}, LoadOptions{Open: nowhere})
 			check(t, err)
 			if i := l[0].Meta.Index; (i != 60 && i != 80) || bad != 1 || l[0].MustReach < 70 {
 				t.Errorf("%s: index %d, must reach %d, %d bad files", at, i, l[0].MustReach, bad)
@@ -158,7 +158,7 @@ func TestACrashWhileABadFileIsSetAsideLosesNothing(t *testing.T) {
 		})
 }
 
-func discard(Meta) (Sink, error) { return func(*store.Entry) error { return nil }, nil }
+func nowhere(Meta) (Sink, error) { return func(*store.Entry) error { return nil }, nil }
 
 // TestAFailingDiskPublishesNothing fails each operation of a write in turn.
 func TestAFailingDiskPublishesNothing(t *testing.T) {

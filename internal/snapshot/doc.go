@@ -9,7 +9,8 @@
 //  1. A file under its final name is complete and was durable before it got
 //     that name. It is written as *.tmp, synced, renamed, and the directory is
 //     synced; only then does [Write] return without an error, and only then
-//     may the log it covers go.
+//     may the log it covers go. One that comes from another node ([Receive]) is
+//     also read back and verified as a whole before it gets its name.
 //  2. Every byte of a file is covered by a checksum. A file that is cut short,
 //     changed in any bit, put together from two others, or given another
 //     file's name does not load: the error names the file and the offset.
@@ -18,8 +19,9 @@
 //     the log still join up. Nothing here turns damage into an empty replica.
 //  4. Reading allocates by what has been received, never by what a length says:
 //     a block is at most [MaxBlockBytes] long before and after decompression.
-//  5. Writing holds a few hundred KiB (a few MiB while a value larger than a
-//     block passes through), however large the replica is.
+//  5. Writing, sending and receiving hold the group's state and a few hundred KiB
+//     (a few MiB while a value larger than a block passes through), however large
+//     the replica is.
 //
 // # The file
 //
@@ -109,7 +111,9 @@
 //
 // # Shape of use
 //
-// Running: [Write] an image, then floor and truncate the log, then [Prune].
+// Running: [Write] an image, then floor and truncate the log, then [Prune]. To
+// bring another node's replica up to date: [OpenForSend] here, [Receive] there. What
+// travels is the file, byte for byte.
 //
 // Starting: [Clean], then [LoadAll] with one table per group, then feed every
 // record of the log through a [Replay], which says whether to apply it and

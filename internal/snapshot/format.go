@@ -55,8 +55,8 @@ type Meta struct {
 
 	// State is what the group has replicated beside its entries, say who its
 	// members are; opaque here, at most MaxStateBytes, and nil if there is none.
-	// What reads headers and footers only ([List]) leaves it
-	// nil.
+	// What reads no more than headers and footers ([List], the check of [Receive])
+	// leaves it nil.
 	State []byte
 }
 

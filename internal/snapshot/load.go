@@ -23,15 +23,19 @@ func Load(fs vfs.FS, path string, open func(Meta) (Sink, error)) (Meta, error) {
 // Verify reads all of a file and checks everything that Load would. The result has
 // the State.
 func Verify(fs vfs.FS, path string) (Info, error) {
+	return verify(context.Background(), fs, path)
+}
+
+func verify(ctx context.Context, fs vfs.FS, path string) (Info, error) {
 	r, err := openReader(fs, path)
 	if err != nil {
 		return Info{}, err
 	}
 	defer r.Close()
-	if err := r.readState(context.Background()); err != nil {
+	if err := r.readState(ctx); err != nil {
 		return Info{}, err
 	}
-	if err := r.each(context.Background(), func(*store.Entry) error { return nil }, nil); err != nil {
+	if err := r.each(ctx, func(*store.Entry) error { return nil }, nil); err != nil {
 		return Info{}, err
 	}
 	return r.info(), nil

@@ -143,7 +143,7 @@ func TestWithEverySnapshotBadTheGroupIsEmptyAndKnownToBeBehind(t *testing.T) {
 	fs := newMem(t)
 	write(t, fs, testMeta(1, 50), numbered(50))
 	flip(t, fs, pathOf(1, 50))
-	loaded, err := LoadAll(context.Background(), fs, testDir, []uint32{1}, LoadOptions{Open: discard})
+	loaded, err := LoadAll(context.Background(), fs, testDir, []uint32{1}, LoadOptions{Open: nowhere})
 	check(t, err)
 	if l := loaded[0]; l.Path != "" || l.Meta.Index != 0 || l.MustReach != 50 || len(l.Problems) != 1 {
 		t.Errorf("loaded %+v", l)
@@ -179,7 +179,7 @@ func TestAFileThatCannotBeReadIsPassedOverAndLeftInPlace(t *testing.T) {
 		}
 		return nil
 	})
-	loaded, err := LoadAll(context.Background(), broken, testDir, []uint32{1}, LoadOptions{Open: discard})
+	loaded, err := LoadAll(context.Background(), broken, testDir, []uint32{1}, LoadOptions{Open: nowhere})
 	check(t, err)
 	l := loaded[0]
 	if l.Meta.Index != 10 || l.MustReach != 20 || len(l.Problems) != 1 || l.Problems[0].Aside != "" || !errors.Is(l.Problems[0].Err, syscall.EIO) {
@@ -201,9 +201,9 @@ func TestWhatIsNotDamageEndsTheStartAndMovesNothing(t *testing.T) {
 		options LoadOptions
 		want    error
 	}{
-		"a newer version":      {prepare: newer, options: LoadOptions{Open: discard}, want: ErrVersion},
-		"another cluster":      {options: LoadOptions{Open: discard, Cluster: [16]byte{8}}, want: ErrForeign},
-		"another partitioning": {options: LoadOptions{Open: discard, Partitions: 32}, want: ErrForeign},
+		"a newer version":      {prepare: newer, options: LoadOptions{Open: nowhere}, want: ErrVersion},
+		"another cluster":      {options: LoadOptions{Open: nowhere, Cluster: [16]byte{8}}, want: ErrForeign},
+		"another partitioning": {options: LoadOptions{Open: nowhere, Partitions: 32}, want: ErrForeign},
 		"open fails":           {options: LoadOptions{Open: func(Meta) (Sink, error) { return nil, full }}, want: full},
 		"the sink fails":       {options: LoadOptions{Open: func(Meta) (Sink, error) { return func(*store.Entry) error { return full }, nil }}, want: full},
 	} {

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -13,7 +14,7 @@ import (
 
 const (
 	suffix    = ".snap"
-	tmpSuffix = ".tmp" // being written; never published
+	tmpSuffix = ".tmp" // being written or received; never published
 	badSuffix = ".bad" // set aside
 )
 
@@ -37,6 +38,28 @@ func parseName(name string) (group uint32, index uint64, ok bool) {
 		return 0, 0, false
 	}
 	return uint32(g64), i64, true
+}
+
+// receivedName is the temporary name of a file that is being received. tag makes
+// it this reception's own: the same snapshot may arrive twice at once.
+func receivedName(group uint32, index uint64, tag [8]byte) string {
+	return fmt.Sprintf("%s.%x%s", FileName(group, index), tag, tmpSuffix)
+}
+
+// isUnfinished says whether name is the temporary name of a snapshot that is, or
+// was, being written or received.
+func isUnfinished(name string) bool {
+	base, isTmp := strings.CutSuffix(name, tmpSuffix)
+	if !isTmp {
+		return false
+	}
+	if at := strings.LastIndexByte(base, '.'); at >= 0 {
+		if tag, err := hex.DecodeString(base[at+1:]); err == nil && len(tag) == 8 {
+			base = base[:at]
+		}
+	}
+	_, _, ok := parseName(base)
+	return ok
 }
 
 // parseBadName takes apart the name of a file that SetAside moved.
@@ -76,8 +99,8 @@ func SetAside(fs vfs.FS, path string) (string, error) {
 	return to, nil
 }
 
-// Clean prepares dir at start: it removes what unfinished writes left behind
-// (*.tmp files of snapshots, which never were published) and syncs the
+// Clean prepares dir at start: it removes what unfinished writes and receptions
+// left behind (*.tmp files of snapshots, which never were published) and syncs the
 // directory. A process that was killed may have renamed a snapshot and not synced
 // yet; the log must not be truncated for the sake of a name that a power cut
 // could still take back.
@@ -87,8 +110,7 @@ func Clean(fs vfs.FS, dir string) error {
 		return fmt.Errorf("snapshot: list %s: %w", dir, err)
 	}
 	for _, name := range names {
-		base, isTmp := strings.CutSuffix(name, tmpSuffix)
-		if _, _, ok := parseName(base); !isTmp || !ok {
+		if !isUnfinished(name) {
 			continue
 		}
 		if err := fs.Remove(filepath.Join(dir, name)); err != nil {

@@ -28,7 +28,7 @@ func TestFilesOfVersion1AreRead(t *testing.T) {
 	if m, got, err := collect(fs, pathOf(1, 40)); err != nil || !equalMeta(m, meta) || m.State != nil || !equalEntries(got, want) {
 		t.Errorf("%+v with %d entries, %v", m, len(got), err)
 	}
-	loaded, err := LoadAll(context.Background(), fs, testDir, []uint32{1}, LoadOptions{Open: discard, Cluster: meta.Cluster, Partitions: meta.Partitions})
+	loaded, err := LoadAll(context.Background(), fs, testDir, []uint32{1}, LoadOptions{Open: nowhere, Cluster: meta.Cluster, Partitions: meta.Partitions})
 	check(t, err)
 	if !equalMeta(loaded[0].Meta, meta) || loaded[0].Problems != nil {
 		t.Errorf("loaded %+v", loaded[0])

@@ -71,18 +71,22 @@ func Write(ctx context.Context, fs vfs.FS, dir string, m Meta, img Source, o Wri
 		err = fs.Rename(tmp, path)
 	}
 	if err != nil {
-		err = fmt.Errorf("snapshot: write group %d at index %d to %s: %w", m.Group, m.Index, dir, err)
-		// Also gives its space back, if it was the lack of that.
-		if rerr := fs.Remove(tmp); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
-			err = errors.Join(err, rerr)
-		}
-		return Info{}, err
+		return Info{}, discard(fs, tmp, fmt.Errorf("snapshot: write group %d at index %d to %s: %w", m.Group, m.Index, dir, err))
 	}
 	if err := fs.SyncDir(dir); err != nil {
 		return Info{}, fmt.Errorf("snapshot: publish %s: %w", path, err)
 	}
 	info.Path = path
 	return info, nil
+}
+
+// discard removes a file that is not published because of err, and returns that.
+// It also gives the file's space back, if it was the lack of that.
+func discard(fs vfs.FS, tmp string, err error) error {
+	if rerr := fs.Remove(tmp); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
+		return errors.Join(err, rerr)
+	}
+	return err
 }
 
 // writeFile writes and syncs the whole file under its temporary name.
