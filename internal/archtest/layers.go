@@ -13,7 +13,7 @@ var layers = [][]string{
 	{"."},
 	{"internal/server", "internal/admin"},
 	{"internal/node"},
-	{"internal/datadir"},
+	{"internal/datadir", "internal/transport"},
 	{"internal/replica", "internal/wal", "internal/snapshot"},
 	{"internal/command"},
 	{"internal/store", "internal/ring", "internal/wire", "internal/resp"},
