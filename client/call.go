@@ -21,8 +21,9 @@ type call struct {
 	delta     int64
 	cursor    uint64
 	limit     uint32
-	partition int  // with raw
-	raw       bool // value is the whole body, whatever the operation: see Forward
+	tag       []byte // COMMAND: the key that says where it belongs
+	partition int    // with raw
+	raw       bool   // value is the whole body, whatever the operation: see Forward
 	receipt   *Receipt
 	previous  *Previous
 	dst       []byte // where the reply's body goes; nil: a fresh slice of its size
@@ -81,7 +82,7 @@ const largeFrame = 16 << 10
 func (cl *call) reset() {
 	cl.req.Flags = 0
 	cl.req.OpFlags = 0
-	cl.key, cl.value, cl.dst, cl.frame = "", nil, nil, nil
+	cl.key, cl.tag, cl.value, cl.dst, cl.frame = "", nil, nil, nil, nil
 	cl.receipt, cl.previous, cl.cause, cl.text = nil, nil, nil, ""
 	cl.state = callIdle
 	cl.extra, cl.raw = false, false

@@ -103,13 +103,13 @@ func (c *Client) worthRetrying(cl *call) bool {
 	case lostUnsent:
 		return !c.isClosed()
 	case lostSent:
-		return !cl.req.Op.Writes() && !c.isClosed()
+		return !cl.req.Writes() && !c.isClosed()
 	case replied:
 		switch cl.status {
 		case wire.Busy, wire.Unavailable, wire.ShuttingDown, wire.Loading, wire.NotLeader, wire.WrongEpoch:
 			return true
 		case wire.UnknownOutcome:
-			return !cl.req.Op.Writes()
+			return !cl.req.Writes()
 		}
 	}
 	return false
@@ -236,7 +236,7 @@ func (c *Client) failure(cl *call, cause error) error {
 			e.Status = Status(wire.Timeout)
 		}
 	}
-	if sent && cl.req.Op.Writes() {
+	if sent && cl.req.Writes() {
 		e.Status = Status(wire.UnknownOutcome)
 	}
 	return c.located(cl, e)

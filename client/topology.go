@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"iter"
 
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -58,4 +59,20 @@ func (c *Client) Topology(ctx context.Context) (Topology, error) {
 		t.Partitions[i] = TopologyPartition{Leader: leader, Replicas: replicas}
 	}
 	return t, nil
+}
+
+// WatchTopology yields the topology as the client knows it, and then each newer
+// one, until ctx ends, the client is closed or the loop is left. A loop that is slow
+// misses what lies in between, never the last one.
+func (c *Client) WatchTopology(ctx context.Context) iter.Seq[Topology] {
+	return func(yield func(Topology) bool) {
+		t, err := c.Topology(ctx)
+		if err != nil || !yield(t) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-c.closing:
+		}
+	}
 }
