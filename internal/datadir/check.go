@@ -29,6 +29,7 @@ type inspection struct {
 	report   Report
 	manifest Manifest
 	floors   map[uint32]uint64
+	inUse    bool          // the log has been: FLOORS is there
 	groups   []*groupCheck // by group, ascending
 	replay   *snapshot.Replay
 	plan     []step
@@ -126,7 +127,7 @@ func (in *inspection) identity() (known bool, err error) {
 
 func (in *inspection) readFloors() error {
 	path := in.file(floorsFile)
-	floors, err := readFloors(in.fs, path)
+	floors, inUse, err := readFloors(in.fs, path)
 	switch {
 	case errors.Is(err, ErrNewerFormat):
 		in.add(Finding{Severity: SevDamaged, File: path, What: err.Error(), Advice: "use the version of VegaDB that wrote it, or a later one"})
@@ -138,7 +139,7 @@ func (in *inspection) readFloors() error {
 	case err != nil:
 		return err
 	}
-	in.floors = floors
+	in.floors, in.inUse = floors, inUse
 	return nil
 }
 
@@ -204,8 +205,12 @@ func (in *inspection) noteSnapshot(file, info snapshot.Info, err error) {
 // groups.
 func (in *inspection) log() error {
 	dir := in.file(logDir)
-	if _, err := in.fs.List(dir); errors.Is(err, os.ErrNotExist) {
-		in.add(Finding{Severity: Note, File: dir, What: "the directory is missing; a server would make it anew"})
+	there, err := wal.Exists(in.fs, dir)
+	if err != nil {
+		return err
+	}
+	if !there {
+		in.noLog(dir)
 		in.startReplay()
 		return nil
 	}
@@ -233,20 +238,60 @@ func (in *inspection) log() error {
 	return in.feed(dir)
 }
 
+// startAnew is what is left to the node of a cluster that has lost what it had
+// acknowledged or voted for: were it to go on as the node it was, it could vote or
+// acknowledge twice.
+const startAnew = "start the node with a new, empty --data-dir and --join: it gets a new identity, and its data from the others; then remove the old node from the cluster"
+
+// noLog: there is no segment. That is how a new directory is, until it has been
+// in use.
+func (in *inspection) noLog(dir string) {
+	f := Finding{Severity: SevDamaged, File: dir, What: "the log is gone: " + floorsFile + " says that it has been in use"}
+	switch {
+	case !in.inUse:
+		in.add(Finding{Severity: Note, File: dir, What: "there is no log yet; a server would begin one"})
+	case clustered(&in.manifest, in.floors):
+		f.Advice = startAnew
+		in.add(f)
+	default:
+		f.Repair = []string{"begin a new, empty log"}
+		f.Lost = "every write that is not in a snapshot"
+		f.Advice = "restore " + logDir + " from a copy, if there is one, and nothing is lost"
+		in.add(f, in.beginLog(dir))
+	}
+}
+
+// beginLog returns the step that gives the directory an empty log if it has none.
+func (in *inspection) beginLog(dir string) step {
+	return func(fs vfs.FS) error {
+		if there, err := wal.Exists(fs, dir); there || err != nil {
+			return err
+		}
+		if err := mkdirDurably(fs, dir); err != nil {
+			return err
+		}
+		return wal.Begin(fs, dir, in.manifest.Created)
+	}
+}
+
 func (in *inspection) logDamage(dir string, damage *wal.CorruptError) error {
+	f := Finding{Severity: SevDamaged, File: damage.File, Offset: damage.Offset, What: "the log is damaged: " + damage.Reason}
+	if clustered(&in.manifest, in.floors) {
+		f.Advice = startAnew
+		in.add(f)
+		return nil
+	}
 	would, err := wal.Repair(in.fs, dir, true)
 	if err != nil {
 		return err
 	}
-	in.add(Finding{
-		Severity: SevDamaged, File: damage.File, Offset: damage.Offset, What: "the log is damaged: " + damage.Reason,
-		Repair: would.Actions,
-		Lost:   "every write from there on that is not in a snapshot; the bytes are kept in files ending in .cut",
-		Advice: "restore the file from a copy, if there is one, and nothing is lost",
-	}, func(fs vfs.FS) error {
+	f.Repair = would.Actions
+	f.Lost = "every write from there on that is not in a snapshot; the bytes are kept in files ending in .cut"
+	f.Advice = "restore the file from a copy, if there is one, and nothing is lost"
+	in.add(f, func(fs vfs.FS) error {
 		_, err := wal.Repair(fs, dir, false)
 		return err
-	})
+	}, in.beginLog(dir))
 	return nil
 }
 

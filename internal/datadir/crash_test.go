@@ -62,6 +62,7 @@ func (p *powerCuts) run(t *testing.T, policy wal.SyncPolicy, seed int64) {
 	w.log, err = wal.Open(wal.Options{FS: fs, Dir: w.dir.LogDir(), SegmentBytes: segmentBytes, MaxRecordBytes: 4 << 10, Policy: policy},
 		func(wal.Record) error { return nil })
 	check(t, err)
+	check(t, w.dir.MarkInUse())
 	last := map[uint32]uint64{}
 	for range 12 {
 		group := uint32(1 + rng.Intn(3))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/vfs"
+	"github.com/prakashpandey/vegadb/internal/wal"
 )
 
 const (
@@ -28,6 +29,11 @@ var (
 	ErrInUse = errors.New("in use by another vega-server")
 	// ErrForeign: the directory has contents that are not VegaDB's.
 	ErrForeign = errors.New("not a VegaDB data directory, and not empty")
+	// ErrCluster: the directory is another cluster's than wanted.
+	ErrCluster = errors.New("a data directory belongs to one cluster for good")
+	// ErrLogLost: the log has been in use, and there is none. What the node has
+	// acknowledged, and for whom it has voted, is gone with it.
+	ErrLogLost = errors.New("the log is gone")
 	// ErrPartitions: the directory has another number of partitions than wanted.
 	ErrPartitions = errors.New("the number of partitions is fixed when a data directory is created")
 )
@@ -37,8 +43,11 @@ type Want struct {
 	// Partitions to create with, and to insist on if the directory exists. 0
 	// takes what is there, and DefaultPartitions for a new one.
 	Partitions int
-	Rand       io.Reader        // crypto/rand.Reader, outside of tests
-	Now        func() time.Time // time.Now, outside of tests
+	// Cluster to join: a new directory is created as a member's of it, and one that
+	// exists must be its. Zero takes what is there, and a new id for a new one.
+	Cluster ID
+	Rand    io.Reader        // crypto/rand.Reader, outside of tests
+	Now     func() time.Time // time.Now, outside of tests
 }
 
 // Dir is an open, locked data directory.
@@ -52,6 +61,7 @@ type Dir struct {
 
 	mu     sync.Mutex
 	floors map[uint32]uint64 // guarded by mu; as on disk
+	marked bool              // guarded by mu; FLOORS is on disk
 }
 
 // Open creates or opens the data directory at path and locks it until Close.
@@ -94,7 +104,36 @@ func (d *Dir) judge(want Want) (exists bool, err error) {
 		return true, fmt.Errorf("data directory %s has %d partitions, %d were asked for: %w; leave --partitions out, or name another --data-dir",
 			d.path, d.Partitions, want.Partitions, ErrPartitions)
 	}
+	if want.Cluster != (ID{}) && want.Cluster != d.Cluster {
+		return true, fmt.Errorf("data directory %s belongs to cluster %s, and the node is to join cluster %s: %w; name an empty directory with --data-dir, or leave --join out",
+			d.path, d.Cluster, want.Cluster, ErrCluster)
+	}
+	lost, err := logLost(d.fs, d.path)
+	if err != nil {
+		return true, fmt.Errorf("data directory %s: %w", d.path, err)
+	}
+	if lost {
+		return true, fmt.Errorf("data directory %s: %w: %s says that it has been in use, and %s holds no segment of it; "+
+			"if the node is one of a cluster, start it with a new, empty --data-dir and --join: it gets a new identity, and its data from the others; "+
+			"if it is alone, restore %s from a copy, or see what 'vega-server repair' can do",
+			d.path, ErrLogLost, floorsFile, logDir, logDir)
+	}
 	return true, nil
+}
+
+// logLost says whether the log has been in use and is not there any more.
+//
+// FLOORS is on disk since the log was opened for the first time, before anything in
+// it was relied on (MarkInUse), and a log always has a segment. FLOORS is looked for
+// first: while a server starts for the first time the log is there before it.
+func logLost(fs vfs.FS, path string) (bool, error) {
+	if _, err := fs.Stat(filepath.Join(path, floorsFile)); errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	there, err := wal.Exists(fs, filepath.Join(path, logDir))
+	return !there, err
 }
 
 // holdsData says whether a directory has a manifest. If it has none it is an
@@ -181,7 +220,7 @@ func (d *Dir) openLocked(want Want) error {
 	if err := d.fs.SyncDir(d.path); err != nil {
 		return fmt.Errorf("data directory %s: %w", d.path, err)
 	}
-	if d.floors, err = readFloors(d.fs, d.file(floorsFile)); err != nil {
+	if d.floors, d.marked, err = readFloors(d.fs, d.file(floorsFile)); err != nil {
 		return fmt.Errorf("data directory %s: %w", d.path, err)
 	}
 	// Both stand since before the manifest, unless somebody removed an empty one.
@@ -199,7 +238,7 @@ func (d *Dir) create(want Want) error {
 		partitions = DefaultPartitions
 	}
 	var err error
-	if d.Manifest, err = newManifest(partitions, want.Rand, want.Now()); err != nil {
+	if d.Manifest, err = newManifest(partitions, want.Cluster, want.Rand, want.Now()); err != nil {
 		return fmt.Errorf("create data directory %s: %w", d.path, err)
 	}
 	for _, sub := range []string{d.LogDir(), d.SnapshotDir()} {
@@ -256,11 +295,49 @@ func (d *Dir) SetFloors(floors map[uint32]uint64) error {
 	if maps.Equal(next, d.floors) {
 		return nil
 	}
-	if err := writeText(d.fs, d.file(floorsFile), encodeFloors(next)); err != nil {
+	return d.write(next)
+}
+
+// write makes FLOORS durable. Requires mu.
+func (d *Dir) write(floors map[uint32]uint64) error {
+	if err := writeText(d.fs, d.file(floorsFile), encodeFloors(floors)); err != nil {
 		return fmt.Errorf("data directory %s: %w", d.path, err)
 	}
-	d.floors = next
+	d.floors, d.marked = floors, true
 	return nil
+}
+
+// MarkInUse returns when it is durable that the log is in use: from then on an Open
+// that finds no segment of it refuses (ErrLogLost). Call it after the log has been
+// opened, and before anything is acknowledged or voted for.
+func (d *Dir) MarkInUse() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.marked {
+		return nil
+	}
+	return d.write(d.floors)
+}
+
+// MarkClustered returns when it is durable that the node is one of a cluster, or
+// about to be: call it before another node may rely on this one. Nothing takes it
+// back. Repair does not give such a node's log up, because its votes are in it.
+func (d *Dir) MarkClustered() error { return d.SetFloors(map[uint32]uint64{metaGroup: 0}) }
+
+// Clustered reports whether the node was created to join a cluster, or
+// MarkClustered has been called, by this process or an earlier one.
+func (d *Dir) Clustered() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return clustered(&d.Manifest, d.floors)
+}
+
+// metaGroup is the group of all nodes of a cluster. Only they have a floor for it.
+const metaGroup = 0
+
+func clustered(m *Manifest, floors map[uint32]uint64) bool {
+	_, has := floors[metaGroup]
+	return has || !m.Joined.IsZero()
 }
 
 // Close gives the lock back.

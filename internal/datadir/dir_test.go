@@ -49,6 +49,7 @@ func TestTheRealFileSystemWorksToo(t *testing.T) {
 	}
 	d, err = Open(vfs.OS(), dir, want(0, 1))
 	check(t, err)
+	beginLog(t, vfs.OS(), d)
 	check(t, d.SetFloors(map[uint32]uint64{1: 5}))
 	check(t, d.Close())
 	d, err = Open(vfs.OS(), dir, want(0, 1))
@@ -133,13 +134,14 @@ func TestANewerFormatIsRefusedAsSuch(t *testing.T) {
 	for _, file := range []string{manifestFile, floorsFile} {
 		fs := newMem(t)
 		d := open(t, fs, want(0, 1))
+		beginLog(t, fs, d)
 		check(t, d.SetFloors(map[uint32]uint64{1: 1}))
 		check(t, d.Close())
 		name := map[string]string{manifestFile: manifestName, floorsFile: floorsName}[file]
-		writeAll(t, fs, testDir+"/"+file, []byte(sealText(name+" 2\nsomething new\n")))
+		writeAll(t, fs, testDir+"/"+file, []byte(sealText(name+" 3\nsomething new\n")))
 		before := tree(t, fs, "/srv")
 		_, err := Open(fs, testDir, want(0, 1))
-		if !errors.Is(err, ErrNewerFormat) || errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "version 2") {
+		if !errors.Is(err, ErrNewerFormat) || errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "version 3") {
 			t.Errorf("%s: error is %v", file, err)
 		}
 		assertUnchanged(t, fs, "/srv", before)
@@ -154,6 +156,7 @@ func TestANewerFormatIsRefusedAsSuch(t *testing.T) {
 func TestEveryFlippedBitAndEveryCutOfATextFileIsFound(t *testing.T) {
 	fs := newMem(t)
 	d := open(t, fs, want(0, 1))
+	beginLog(t, fs, d)
 	check(t, d.SetFloors(map[uint32]uint64{1: 10, 2: 20}))
 	check(t, d.Close())
 	for _, file := range []string{manifestFile, floorsFile} {
@@ -186,8 +189,14 @@ func TestAManifestSaysEachThingOnce(t *testing.T) {
 	text := func(lines ...string) string {
 		return sealText("vega-data 1\n" + strings.Join(lines, "\n") + "\n")
 	}
-	if _, err := decodeManifest("VEGA", text(full...)); err != nil {
-		t.Fatal(err)
+	joined := func(lines ...string) string {
+		return sealText("vega-data 2\n" + strings.Join(lines, "\n") + "\n")
+	}
+	when := "joined 2026-01-02T03:04:05Z"
+	for _, good := range []string{text(full...), joined(append(full, when)...)} {
+		if _, err := decodeManifest("VEGA", good); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for name, s := range map[string]string{
 		"a line missing":   text(full[:3]...),
@@ -199,6 +208,12 @@ func TestAManifestSaysEachThingOnce(t *testing.T) {
 		"no partitions":    text(full[0], full[1], "partitions 0", full[3]),
 		"many partitions":  text(full[0], full[1], "partitions 16385", full[3]),
 		"a strange time":   text(full[0], full[1], full[2], "created yesterday"),
+		"alone and joined": text(append(full, when)...),
+		"2 and not joined": joined(full...),
+		"joined twice":     joined(append(full, when, when)...),
+		"joined never":     joined(append(full, "joined 0001-01-01T00:00:00Z")...),
+		"joined in words":  joined(append(full, "joined today")...),
+		"version zero":     sealText("vega-data 0\n" + strings.Join(full, "\n") + "\n"),
 		"another file":     sealText("vega-floors 1\n"),
 		"a strange number": sealText("vega-data one\n"),
 		"nothing":          sealText(""),
@@ -212,6 +227,7 @@ func TestAManifestSaysEachThingOnce(t *testing.T) {
 func TestFloorsOnlyRise(t *testing.T) {
 	fs := newMem(t)
 	d := open(t, fs, want(0, 1))
+	beginLog(t, fs, d)
 	check(t, d.SetFloors(map[uint32]uint64{1: 10, 7: 3}))
 	check(t, d.SetFloors(map[uint32]uint64{1: 5, 2: 8}))
 	want1 := map[uint32]uint64{1: 10, 2: 8, 7: 3}
@@ -271,6 +287,7 @@ func TestACrashLeavesADirectoryThatOpens(t *testing.T) {
 	check(t, err)
 	created = d
 	cut("created")
+	beginLog(t, fs, d)
 	for _, floors := range []map[uint32]uint64{low, high} {
 		check(t, d.SetFloors(floors))
 		durable = floors
@@ -329,10 +346,13 @@ func TestRandomnessThatFailsCreatesNothing(t *testing.T) {
 }
 
 func FuzzManifest(f *testing.F) {
-	m, err := newManifest(64, rand.New(rand.NewSource(1)), time.Unix(1e9, 0))
+	m, err := newManifest(64, ID{}, rand.New(rand.NewSource(1)), time.Unix(1e9, 0))
 	check(f, err)
 	f.Add(m.encode())
-	f.Add(sealText("vega-data 2\n"))
+	joined, err := newManifest(64, ID{1}, rand.New(rand.NewSource(1)), time.Unix(1e9, 0))
+	check(f, err)
+	f.Add(joined.encode())
+	f.Add(sealText("vega-data 3\n"))
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, text := range []string{s, sealText(s)} {
 			m, err := decodeManifest("VEGA", text)

@@ -32,7 +32,7 @@ func encodeFloors(floors map[uint32]uint64) string {
 }
 
 func decodeFloors(path, text string) (map[uint32]uint64, error) {
-	lines, err := openText(path, text, floorsName, floorsVersion)
+	_, lines, err := openText(path, text, floorsName, floorsVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -50,14 +50,16 @@ func decodeFloors(path, text string) (map[uint32]uint64, error) {
 	return floors, nil
 }
 
-// readFloors: no file is no floors.
-func readFloors(fs vfs.FS, path string) (map[uint32]uint64, error) {
+// readFloors: no file is no floors. That there is one means more than what it says:
+// the log has been in use.
+func readFloors(fs vfs.FS, path string) (floors map[uint32]uint64, there bool, err error) {
 	text, err := readText(fs, path)
 	if errors.Is(err, os.ErrNotExist) {
-		return map[uint32]uint64{}, nil
+		return map[uint32]uint64{}, false, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, true, err
 	}
-	return decodeFloors(path, text)
+	floors, err = decodeFloors(path, text)
+	return floors, true, err
 }

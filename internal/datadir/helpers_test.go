@@ -54,6 +54,12 @@ func open(t testing.TB, fs vfs.FS, w Want) *Dir {
 	return d
 }
 
+// beginLog gives a directory a log, as a node's first start does.
+func beginLog(t testing.TB, fs vfs.FS, d *Dir) {
+	t.Helper()
+	check(t, wal.Begin(fs, d.LogDir(), d.Manifest.Created))
+}
+
 func readAll(t testing.TB, fs vfs.FS, path string) []byte {
 	t.Helper()
 	f, err := fs.Open(path)

@@ -14,8 +14,11 @@ import (
 )
 
 const (
-	manifestName    = "vega-data"
-	manifestVersion = 1
+	manifestName = "vega-data"
+	// manifestAlone is the version of a manifest without a time of joining, which a
+	// program that knows no clusters can use. manifestJoined has one.
+	manifestAlone  = 1
+	manifestJoined = 2
 
 	// DefaultPartitions is what a new directory gets if nothing else is wanted.
 	DefaultPartitions = 64
@@ -46,13 +49,21 @@ type Manifest struct {
 	Cluster    ID
 	Partitions int
 	Created    time.Time // UTC, whole seconds
+	// Joined is when the directory was created for a node that joins a cluster; zero
+	// for one that was created alone, whatever has become of it.
+	Joined time.Time
 }
 
-// newManifest draws both ids: a node that is created alone is a cluster of its
-// own.
-func newManifest(partitions int, random io.Reader, now time.Time) (Manifest, error) {
+// newManifest draws the node's id and, for a node that is created alone, its
+// cluster's: it is a cluster of its own.
+func newManifest(partitions int, cluster ID, random io.Reader, now time.Time) (Manifest, error) {
 	m := Manifest{Partitions: partitions, Created: now.UTC().Truncate(time.Second)}
-	for _, id := range []*ID{&m.Node, &m.Cluster} {
+	draw := []*ID{&m.Node, &m.Cluster}
+	if cluster != (ID{}) {
+		m.Cluster, m.Joined = cluster, m.Created
+		draw = draw[:1]
+	}
+	for _, id := range draw {
 		if _, err := io.ReadFull(random, id[:]); err != nil {
 			return m, fmt.Errorf("draw an id: %w", err)
 		}
@@ -62,15 +73,22 @@ func newManifest(partitions int, random io.Reader, now time.Time) (Manifest, err
 
 func (m *Manifest) encode() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %d\n", manifestName, manifestVersion)
+	version := manifestAlone
+	if !m.Joined.IsZero() {
+		version = manifestJoined
+	}
+	fmt.Fprintf(&b, "%s %d\n", manifestName, version)
 	fmt.Fprintf(&b, "node %s\ncluster %s\npartitions %d\n", m.Node, m.Cluster, m.Partitions)
 	fmt.Fprintf(&b, "created %s\n", m.Created.UTC().Format(time.RFC3339))
+	if version == manifestJoined {
+		fmt.Fprintf(&b, "joined %s\n", m.Joined.UTC().Format(time.RFC3339))
+	}
 	return sealText(b.String())
 }
 
 func decodeManifest(path, text string) (Manifest, error) {
 	var m Manifest
-	lines, err := openText(path, text, manifestName, manifestVersion)
+	version, lines, err := openText(path, text, manifestName, manifestJoined)
 	if err != nil {
 		return m, err
 	}
@@ -88,8 +106,12 @@ func decodeManifest(path, text string) (Manifest, error) {
 				err = fmt.Errorf("%d partitions are outside 1 to %d", m.Partitions, MaxPartitions)
 			}
 		case "created":
-			m.Created, err = time.Parse(time.RFC3339, l.value)
-			m.Created = m.Created.UTC()
+			m.Created, err = parseTime(l.value)
+		case "joined":
+			m.Joined, err = parseTime(l.value)
+			if err == nil && (m.Joined.IsZero() || version != manifestJoined) {
+				err = fmt.Errorf("%q does not belong here", l.value)
+			}
 		default:
 			err = fmt.Errorf("unknown key %q", l.key)
 		}
@@ -101,10 +123,16 @@ func decodeManifest(path, text string) (Manifest, error) {
 		}
 		seen[l.key] = true
 	}
-	if len(seen) != 4 {
+	if want := map[uint64]int{manifestAlone: 4, manifestJoined: 5}[version]; len(seen) != want {
 		return m, fmt.Errorf("%s: %w at offset %d: a line is missing", path, ErrDamaged, len(text))
 	}
 	return m, nil
+}
+
+// parseTime reads a time as it is written in a manifest.
+func parseTime(s string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, s)
+	return t.UTC(), err
 }
 
 // readManifest returns os.ErrNotExist (errors.Is) if there is none.

@@ -72,6 +72,15 @@ func remove(t testing.TB, fs vfs.FS, paths ...string) {
 	check(t, fs.SyncDir(testDir+"/log"))
 }
 
+// join makes the directory one that was created to join a cluster.
+func join(t testing.TB, fs vfs.FS) {
+	t.Helper()
+	m, err := readManifest(fs, testDir+"/VEGA")
+	check(t, err)
+	m.Joined = m.Created
+	writeAll(t, fs, testDir+"/VEGA", []byte(m.encode()))
+}
+
 // cases are what can have happened to the directory, and what is to be said and
 // done about it.
 func cases(t testing.TB) map[string]struct {
@@ -124,6 +133,56 @@ func cases(t testing.TB) map[string]struct {
 			},
 			verdict: Damaged, reached: map[uint32]uint64{1: 20},
 			says: []string{"group 2: snapshots and log reach index 0; it is known to have reached 30", "lost: group 2: writes 1 to at least 30"},
+		},
+		"the log is gone": {
+			damage:  func(fs vfs.FS) { remove(t, fs, logFiles(t, fs)...) },
+			verdict: Damaged, reached: map[uint32]uint64{1: 40, 2: 30},
+			says: []string{"the log is gone: FLOORS says that it has been in use", "repair would: begin a new, empty log", "lost: every write that is not in a snapshot"},
+		},
+		"the log's directory is gone": {
+			damage: func(fs vfs.FS) {
+				remove(t, fs, logFiles(t, fs)...)
+				check(t, fs.Remove(testDir+"/log"))
+				check(t, fs.SyncDir(testDir))
+			},
+			verdict: Damaged, reached: map[uint32]uint64{1: 40, 2: 30},
+			says: []string{"the log is gone", "repair would: begin a new, empty log"},
+		},
+		"nothing of the log can be read": {
+			damage: func(fs vfs.FS) {
+				b := readAll(t, fs, logFiles(t, fs)[0])
+				b[3] ^= 1
+				writeAll(t, fs, logFiles(t, fs)[0], b)
+			},
+			verdict: Damaged, reached: map[uint32]uint64{1: 40, 2: 30},
+			says: []string{"the log is damaged", "repair would: rename"},
+		},
+		"the log of a node that joined is gone": {
+			damage: func(fs vfs.FS) {
+				join(t, fs)
+				remove(t, fs, logFiles(t, fs)...)
+			},
+			verdict: Damaged, stuck: true,
+			says: []string{"the log is gone", "you can: start the node with a new, empty --data-dir and --join"},
+		},
+		"the log of a node that has company is gone": {
+			damage: func(fs vfs.FS) {
+				d, err := Open(fs, testDir, want(4, 1))
+				check(t, err)
+				check(t, d.MarkClustered())
+				check(t, d.Close())
+				remove(t, fs, logFiles(t, fs)...)
+			},
+			verdict: Damaged, stuck: true,
+			says: []string{"the log is gone", "you can: start the node with a new, empty --data-dir and --join"},
+		},
+		"the log of a node that joined is damaged": {
+			damage: func(fs vfs.FS) {
+				join(t, fs)
+				flipRecord(t, fs, 43)
+			},
+			verdict: Damaged, stuck: true,
+			says: []string{"the log is damaged", "you can: start the node with a new, empty --data-dir and --join"},
 		},
 		"a bad file was set aside and the log does not make up for it": {
 			damage: func(fs vfs.FS) {

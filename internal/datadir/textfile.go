@@ -37,9 +37,9 @@ func sealText(body string) string {
 	return fmt.Sprintf("%scrc32c %08x\n", body, crc32.Checksum([]byte(body), castagnoli))
 }
 
-// openText verifies a sealed text whose first line is "name version" and
-// returns the lines between that and the checksum.
-func openText(path, text, name string, version uint64) ([]textLine, error) {
+// openText verifies a sealed text whose first line is "name version", with a
+// version of 1 to newest, and returns that and the lines between it and the checksum.
+func openText(path, text, name string, newest uint64) (version uint64, lines []textLine, err error) {
 	damaged := func(off int, format string, args ...any) error {
 		return fmt.Errorf("%s: %w at offset %d: %s", path, ErrDamaged, off, fmt.Sprintf(format, args...))
 	}
@@ -47,33 +47,32 @@ func openText(path, text, name string, version uint64) ([]textLine, error) {
 	at := strings.LastIndexByte(body, '\n') + 1
 	sum, isSum := strings.CutPrefix(body[at:], "crc32c ")
 	if !hasEnd || !isSum {
-		return nil, damaged(len(text), "it does not end in a checksum line: cut short")
+		return 0, nil, damaged(len(text), "it does not end in a checksum line: cut short")
 	}
 	if want := fmt.Sprintf("%08x", crc32.Checksum([]byte(text[:at]), castagnoli)); sum != want {
-		return nil, damaged(at, "checksum is %q, computed %s", sum, want)
+		return 0, nil, damaged(at, "checksum is %q, computed %s", sum, want)
 	}
-	var lines []textLine
 	for off := 0; off < at; {
 		line, _, _ := strings.Cut(text[off:at], "\n")
 		key, value, ok := strings.Cut(line, " ")
 		if !ok {
-			return nil, damaged(off, "a line without a value: %q", line)
+			return 0, nil, damaged(off, "a line without a value: %q", line)
 		}
 		lines = append(lines, textLine{off, key, value})
 		off += len(line) + 1
 	}
 	if len(lines) == 0 || lines[0].key != name {
-		return nil, damaged(0, "it does not begin with %q", name)
+		return 0, nil, damaged(0, "it does not begin with %q", name)
 	}
-	got, err := strconv.ParseUint(lines[0].value, 10, 32)
-	if err != nil {
-		return nil, damaged(0, "version %q is not a number", lines[0].value)
+	version, err = strconv.ParseUint(lines[0].value, 10, 32)
+	if err != nil || version == 0 {
+		return 0, nil, damaged(0, "version %q is not a number from 1 on", lines[0].value)
 	}
-	if got != version {
-		return nil, fmt.Errorf("%s: %w: version %d; this program knows version %d: use the version of VegaDB that wrote it, or a later one",
-			path, ErrNewerFormat, got, version)
+	if version > newest {
+		return 0, nil, fmt.Errorf("%s: %w: version %d; this program knows versions up to %d: use the version of VegaDB that wrote it, or a later one",
+			path, ErrNewerFormat, version, newest)
 	}
-	return lines[1:], nil
+	return version, lines[1:], nil
 }
 
 // readText reads a whole small file. Its size is checked before anything is

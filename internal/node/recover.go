@@ -107,6 +107,12 @@ func (n *Node) load(ctx context.Context) error {
 	for _, p := range n.partitions {
 		n.now.reached(p.group.State().Stamp)
 	}
+	if err := n.dir.MarkInUse(); err != nil {
+		if n.dir.Clustered() {
+			return err // it may not vote before it is certain that a lost log will be noticed
+		}
+		n.logger.Warn("it is not noted that the log is in use: should it vanish, the next start would not notice", "err", err)
+	}
 	if err := n.truncateLog(); err != nil { // a full disk, say: no reason not to serve
 		n.logger.Warn("the log is not shortened", "err", err)
 	}

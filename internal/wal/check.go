@@ -1,9 +1,12 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"github.com/prakashpandey/vegadb/internal/vfs"
 )
@@ -198,4 +201,34 @@ func copyRange(fs vfs.FS, from, to string, start, end int64) error {
 		return err
 	}
 	return dst.Sync()
+}
+
+// Exists reports whether dir holds a segment of a log, whatever its state. A log that has been opened once always has
+// one.
+func Exists(fs vfs.FS, dir string) (bool, error) {
+	names, err := fs.List(dir)
+	if err != nil && !isNotExist(err) {
+		return false, fmt.Errorf("list log: %w", err)
+	}
+	return slices.ContainsFunc(names, func(base string) bool {
+		_, ok := segmentNumber(base)
+		return ok
+	}), nil
+}
+
+// Begin makes an empty log in dir, which must hold none: for a repair after which nothing of a log is left. Its first
+// segment is as small as can be; whoever opens the log makes further ones of the size they want.
+func Begin(fs vfs.FS, dir string, now time.Time) error {
+	there, err := Exists(fs, dir)
+	if err == nil && there {
+		err = errors.New("there is one already")
+	}
+	if err != nil {
+		return fmt.Errorf("begin a log in %s: %w", dir, err)
+	}
+	s, err := createSegment(fs, dir, 1, 2*headerBytes, now)
+	if err != nil {
+		return err
+	}
+	return s.f.Close()
 }
