@@ -31,6 +31,7 @@ var aside = map[string][]string{
 	"internal/workload": {"client", "internal/resp"},
 	"internal/certs":    {},
 	"internal/archtest": {},
+	"internal/history":  {},
 }
 
 // asideUsers says who may import each of them, besides tests and those named in aside.
@@ -43,6 +44,7 @@ var asideUsers = map[string][]string{
 	"internal/loader":   {"cmd/client"},
 	"internal/workload": {"cmd/client"},
 	"internal/archtest": {},
+	"internal/history":  {},
 }
 
 // siblings are the imports within one layer that are meant.
