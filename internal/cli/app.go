@@ -25,15 +25,17 @@ type Env struct {
 	// Whether the streams are terminals.
 	InTerminal, OutTerminal, ErrTerminal bool
 	Getenv                               func(string) string
-	// Width returns the columns of the terminal.
-	Width func() int
-	Now   func() time.Time
+	// Width and Height return the columns and lines of the terminal.
+	Width, Height func() int
+	Now           func() time.Time
 	// Seed returns a random number for what is not given a seed.
 	Seed func() uint64
 	// ReadPassword asks on the terminal, without echo.
 	ReadPassword func(prompt string) (string, error)
 	// NewLineEditor starts line editing on the terminal, for the shell.
 	NewLineEditor func(complete completer) lineEditor
+	// Keys gives single keys of the terminal, without echo, until it is closed.
+	Keys func() (io.ReadCloser, error)
 	// Interruptible returns a context that ends with Ctrl-C.
 	Interruptible func(context.Context) (context.Context, context.CancelFunc)
 }
@@ -121,7 +123,7 @@ func (s *session) close() {
 // bindConnection declares the flags that say where the server is.
 func (s *session) bindConnection(flags *pflag.FlagSet) {
 	c := &s.conn
-	flags.StringVar(&c.address, "addr", orElse(s.env.Getenv("VEGA_ADDR"), DefaultAddress), "server's `HOST:PORT` (env VEGA_ADDR)")
+	flags.StringVar(&c.address, "addr", orElse(s.env.Getenv("VEGA_ADDR"), DefaultAddress), "server's `HOST:PORT`; of a cluster: of some nodes, with commas between (env VEGA_ADDR)")
 	flags.StringVar(&c.user, "user", s.env.Getenv("VEGA_USER"), "user `NAME` (env VEGA_USER); the password comes from VEGA_PASSWORD, --password-file or a prompt")
 	flags.StringVar(&c.passwordFile, "password-file", "", "read the password from the first line of `FILE`")
 	flags.BoolVar(&c.useTLS, "tls", false, "use TLS, trusting the system's CAs")
@@ -172,11 +174,14 @@ func (a *app) db(ctx context.Context) (*client.Client, error) {
 // options turns the flags into those of the client library.
 func (s *session) options(timeout time.Duration) (client.Options, error) {
 	o := client.Options{
-		Addresses: []string{s.conn.address}, Username: s.conn.user, Name: "vega-client",
+		Addresses: strings.Split(s.conn.address, ","), Username: s.conn.user, Name: "vega-client",
 		Timeout: timeout, DialTimeout: timeout, Connections: s.conn.connections,
 	}
-	if !strings.Contains(s.conn.address, ":") {
-		return o, usagef("--addr %s has no port: write HOST:PORT, for example %s", s.conn.address, DefaultAddress)
+	for i, address := range o.Addresses {
+		o.Addresses[i] = strings.TrimSpace(address)
+		if !strings.Contains(address, ":") {
+			return o, usagef("--addr %s has no port: write HOST:PORT, for example %s", address, DefaultAddress)
+		}
 	}
 	var err error
 	if o.Password, err = s.password(); err != nil {

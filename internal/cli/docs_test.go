@@ -45,17 +45,45 @@ func TestHelpIsAsReviewed(t *testing.T) {
 	}
 }
 
+// names returns the words of every command, those of subcommands included.
 func names() (args [][]string) {
 	for _, c := range commands() {
-		args = append(args, []string{c.Name()})
+		args = append(args, wordsOf(c)...)
 	}
 	return args
 }
 
-func TestEveryCommandHasExamples(t *testing.T) {
+func wordsOf(c *cobra.Command) [][]string {
+	all := [][]string{{c.Name()}}
+	for _, sub := range c.Commands() {
+		for _, words := range wordsOf(sub) {
+			all = append(all, append([]string{c.Name()}, words...))
+		}
+	}
+	return all
+}
+
+// everyCommand returns the tree's commands, subcommands included, by their words.
+func everyCommand() map[string]*cobra.Command {
+	all := map[string]*cobra.Command{}
+	var add func(c *cobra.Command, before string)
+	add = func(c *cobra.Command, before string) {
+		all[before+c.Name()] = c
+		for _, sub := range c.Commands() {
+			add(sub, before+c.Name()+" ")
+		}
+	}
 	for _, c := range commands() {
-		if !strings.Contains(c.Example, "vega-client ") || c.Short == "" || c.GroupID == "" {
-			t.Errorf("%s: an example, a short text or a group is missing", c.Name())
+		add(c, "")
+	}
+	return all
+}
+
+func TestEveryCommandHasExamples(t *testing.T) {
+	for name, c := range everyCommand() {
+		top := !strings.Contains(name, " ")
+		if !strings.Contains(c.Example, "vega-client "+name) && !(top && strings.Contains(c.Example, "vega-client ")) || c.Short == "" || top && c.GroupID == "" {
+			t.Errorf("%s: an example, a short text or a group is missing", name)
 		}
 	}
 }
@@ -65,9 +93,9 @@ func TestTheManualKnowsEveryCommandAndExitCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range commands() {
-		if !strings.Contains(string(text), "| `"+c.Name()) {
-			t.Errorf("%s does not mention the command %s", manual, c.Name())
+	for name := range everyCommand() {
+		if !strings.Contains(string(text), "| `"+name) {
+			t.Errorf("%s does not mention the command %s", manual, name)
 		}
 	}
 	for _, e := range ExitCodes() {
@@ -83,7 +111,7 @@ func TestTheManualNamesOnlyFlagsThatExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := map[string]bool{"help": true}
-	for _, c := range commands() {
+	for _, c := range everyCommand() {
 		for _, name := range flagNames(c) {
 			known[strings.TrimPrefix(name, "--")] = true
 		}

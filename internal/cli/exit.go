@@ -14,6 +14,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/client"
 	"github.com/prakashpandey/vegadb/internal/loader"
+	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
 // The exit codes of vega-client.
@@ -28,6 +29,7 @@ const (
 	exitDenied      = 7   // wrong credentials, or not allowed
 	exitBusy        = 8   // refused or late, nothing was done: a retry is safe
 	exitCheck       = 9   // a verification found wrong or lost data
+	exitNotYet      = 10  // the cluster is not in the state that was asked for
 	exitInterrupted = 130 // ended by Ctrl-C
 )
 
@@ -43,13 +45,14 @@ func ExitCodes() []ExitCode {
 		{exitOK, "success"},
 		{exitError, "any other error"},
 		{exitUsage, "the command line is wrong; nothing was sent"},
-		{exitNotFound, "the key has no entry"},
+		{exitNotFound, "the key has no entry; there is no such node or setting"},
 		{exitCondition, "a condition does not hold (cas, --if-absent, --if-present, --if-version)"},
 		{exitUnknown, "a write was sent and its outcome is not known: it may have taken effect"},
 		{exitUnreachable, "no server could be reached; nothing was done"},
 		{exitDenied, "wrong credentials, or the user may not do this"},
 		{exitBusy, "refused or too late, and nothing was done: a retry is safe"},
 		{exitCheck, "a verification found wrong or lost data (bench --verify)"},
+		{exitNotYet, "the cluster is not in the state asked for (cluster --check, --within)"},
 		{exitInterrupted, "ended by Ctrl-C"},
 	}
 }
@@ -119,6 +122,14 @@ func explain(err error, address string) explanation {
 	case errors.As(err, &check):
 		return explanation{Exit: exitCheck, Status: "CHECK_FAILED", Message: check.text,
 			Hint: "acknowledged data was lost or changed: keep the server's data directory and its log, and report this"}
+	}
+	var node *nodeError
+	var notYet *notYetError
+	switch {
+	case errors.As(err, &node):
+		return explanation{Exit: exitNotFound, Status: "NOT_FOUND", Message: node.text}
+	case errors.As(err, &notYet):
+		return explanation{Exit: exitNotYet, Status: "NOT_YET", Message: notYet.text}
 	}
 	e := explanation{Exit: statusCode(err), Status: "ERROR", Message: plainMessage(err)}
 	var failed *client.Error
@@ -215,6 +226,9 @@ func hint(err error, code int) string {
 	case exitUnreachable:
 		return "is the server running? Start one with vega-server, or name another with --addr HOST:PORT or VEGA_ADDR"
 	case exitUnknown:
+		if failed, ok := errors.AsType[*client.Error](err); ok && failed.Op == wire.OpAdmin.Name() {
+			return "repeat the command: to do it twice is harmless"
+		}
 		return "read the key to see whether the write took effect before repeating it"
 	case exitBusy:
 		return "nothing was done: try again, or allow more time with --timeout"

@@ -22,6 +22,7 @@ type world struct {
 	terminal bool // all three streams
 	editor   *fakeEditor
 	password string
+	keys     io.ReadCloser
 }
 
 func (w world) run(t testing.TB, args ...string) result {
@@ -36,9 +37,10 @@ func (w world) build(out, errOut io.Writer, args []string) *Env {
 		Args: args, In: strings.NewReader(w.stdin), Out: out, Err: errOut,
 		InTerminal: w.terminal, OutTerminal: w.terminal, ErrTerminal: w.terminal,
 		Getenv: func(name string) string { return w.env[name] },
-		Width:  func() int { return 100 }, Now: time.Now, Seed: func() uint64 { return 42 << 12 },
+		Width:  func() int { return 100 }, Height: func() int { return 40 }, Now: time.Now, Seed: func() uint64 { return 42 << 12 },
 		ReadPassword:  func(string) (string, error) { return w.password, nil },
 		NewLineEditor: func(c completer) lineEditor { w.editor.complete = c; return w.editor },
+		Keys:          func() (io.ReadCloser, error) { return w.keys, nil },
 		Interruptible: func(ctx context.Context) (context.Context, context.CancelFunc) { return context.WithCancel(ctx) },
 	}
 }

@@ -23,20 +23,76 @@ func Main() int {
 	return Run(context.Background(), &Env{
 		Args: os.Args[1:], In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		InTerminal: isTerminal(os.Stdin), OutTerminal: isTerminal(os.Stdout), ErrTerminal: isTerminal(os.Stderr),
-		Getenv: os.Getenv, Width: terminalWidth, Now: time.Now, Seed: rand.Uint64,
-		ReadPassword: readPassword, NewLineEditor: newLiner, Interruptible: interruptibleBySignal,
+		Getenv: os.Getenv, Width: terminalWidth, Height: terminalHeight, Now: time.Now, Seed: rand.Uint64,
+		ReadPassword: readPassword, NewLineEditor: newLiner, Keys: openKeys, Interruptible: interruptibleBySignal,
 	})
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 func terminalWidth() int {
+	width, _ := terminalSize()
+	return width
+}
+
+func terminalHeight() int {
+	_, height := terminalSize()
+	return height
+}
+
+func terminalSize() (width, height int) {
 	for _, f := range []*os.File{os.Stdout, os.Stderr} {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-			return width
+		if width, height, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return width, height
 		}
 	}
-	return 80
+	return 80, 24
+}
+
+// keyboard is the terminal in raw mode.
+type keyboard struct {
+	*os.File
+	before *term.State
+}
+
+// openKeys opens the terminal anew: closing that ends a read which waits, and
+// leaves standard input as it is.
+func openKeys() (io.ReadCloser, error) {
+	f, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	before, err := rawMode(f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &keyboard{f, before}, nil
+}
+
+func (k *keyboard) Close() error {
+	return errors.Join(withDescriptor(k.File, func(fd int) error { return term.Restore(fd, k.before) }), k.File.Close())
+}
+
+func rawMode(f *os.File) (before *term.State, err error) {
+	err = withDescriptor(f, func(fd int) (err error) {
+		before, err = term.MakeRaw(fd)
+		return err
+	})
+	return before, err
+}
+
+// withDescriptor is f.Fd without its side effect: Fd makes the file blocking, and a
+// read that blocks in the system cannot be ended by Close.
+func withDescriptor(f *os.File, do func(fd int) error) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) { failed = do(int(fd)) }); err != nil {
+		return err
+	}
+	return failed
 }
 
 // readPassword asks on the terminal, without echo.

@@ -49,7 +49,7 @@ are carried out one after the other.`,
 	root.AddGroup(
 		&cobra.Group{ID: groupData, Title: "Keys and values:"},
 		&cobra.Group{ID: groupBulk, Title: "Files and load:"},
-		&cobra.Group{ID: groupServer, Title: "Server:"},
+		&cobra.Group{ID: groupServer, Title: "Server and cluster:"},
 	)
 	plainHelp(root)
 	flags := root.PersistentFlags()
@@ -66,7 +66,7 @@ are carried out one after the other.`,
 		groupData: {a.getCommand(), a.putCommand(), a.deleteCommand(), a.casCommand(), a.incrCommand(),
 			a.expireCommand(), a.ttlCommand(), a.persistCommand(), a.scanCommand(), a.countCommand()},
 		groupBulk:   {a.dumpCommand(), a.loadCommand(), a.benchCommand()},
-		groupServer: {a.statsCommand(), a.pingCommand(), a.snapshotCommand(), a.versionCommand()},
+		groupServer: {a.clusterCommand(), a.statsCommand(), a.pingCommand(), a.snapshotCommand(), a.versionCommand()},
 	} {
 		for _, c := range commands {
 			c.GroupID = group

@@ -247,6 +247,8 @@ func (s *session) complete(before string) (head string, candidates []string) {
 		return head, startingWith(commandNames(root), word)
 	case strings.HasPrefix(word, "-"):
 		return head, startingWith(flagNames(cmd), word)
+	case cmd.Name() == "cluster" && len(rest) == 0:
+		return head, startingWith(commandNames(cmd), word)
 	case cmd.Name() == "dump" || cmd.Name() == "load" || strings.HasSuffix(words[len(words)-1], "file") || words[len(words)-1] == "--plot":
 		return head, fileNames(word)
 	}

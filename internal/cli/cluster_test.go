@@ -1,0 +1,386 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+
+	"github.com/prakashpandey/vegadb/internal/wire"
+)
+
+func TestStatusOfAWholeCluster(t *testing.T) {
+	_, w := newFakeCluster(t)
+	r := w.run(t, "cluster", "status", "--check")
+	r.want(t, exitOK, "~cluster c0ffee00 at epoch 12 is whole", "")
+	r.want(t, exitOK, "~3 nodes, 8 partitions, 3 copies wanted of each; 12,000 keys, 9.0 MiB of memory", "")
+	r.want(t, exitOK, "~meta group led by 3f2a11c0, voters 3f2a11c0 3f2a99d1 91bc77aa", "")
+	r.want(t, exitOK, "~3f2a11c0  10.0.0.1:8342  rack-1  active", "")
+	w.run(t, "cluster", "status", "--wait").want(t, exitOK, "~is whole", "")
+}
+
+func TestStatusSaysWhatIsWrong(t *testing.T) {
+	f, w := newFakeCluster(t)
+	for _, c := range []struct {
+		name string
+		edit func(*wire.ClusterStatus)
+		want []string
+	}{
+		{"a node is down", func(st *wire.ClusterStatus) { st.Nodes[2].State = wire.NodeDown },
+			[]string{"is unavailable", "2 partitions without a leader: 2, 5", "6 partitions with fewer live copies than wanted: 0–1, 3–4, 6–7", "node 91bc77aa (10.0.0.3:8342) is down"}},
+		{"two nodes are down", func(st *wire.ClusterStatus) { st.Nodes[1].State, st.Nodes[2].State = wire.NodeDown, wire.NodeDown },
+			[]string{"is unavailable", "8 partitions without a majority of copies: 0–7"}},
+		{"a leader is missing", func(st *wire.ClusterStatus) { st.Partitions[4].Leader = "" }, []string{"is unavailable", "1 partition without a leader: 4"}},
+		{"a copy is behind", func(st *wire.ClusterStatus) { st.Partitions[4].Replicas[1].State = "snapshot" },
+			[]string{"is degraded", "1 partition with a copy that is catching up: 4"}},
+		{"a copy is missing", func(st *wire.ClusterStatus) { st.Partitions[7].Replicas = st.Partitions[7].Replicas[:2] },
+			[]string{"is degraded", "1 partition with fewer live copies than wanted: 7"}},
+		{"the meta group has no leader", func(st *wire.ClusterStatus) { st.Meta.Leader = "" }, []string{"is degraded", "the meta group has no leader", "led by nobody"}},
+	} {
+		st := threeNodes()
+		c.edit(&st)
+		f.change(func(f *fakeCluster) { f.status = st })
+		w.run(t, "cluster", "status").want(t, exitOK, "~", "")
+		for _, text := range c.want {
+			w.run(t, "cluster", "status", "--check").want(t, exitNotYet, "~"+text, "")
+		}
+	}
+}
+
+func TestStatusNotesWhatIsUnderWay(t *testing.T) {
+	f, w := newFakeCluster(t)
+	f.change(func(f *fakeCluster) {
+		f.status.Paused, f.status.Replicas = true, 5
+		f.status.Nodes[0].State, f.status.Nodes[1].Version = wire.NodeDraining, "0.5.0"
+		f.status.Moves = []wire.MoveStatus{{Partition: 3, From: nodeA, To: nodeC, Step: wire.MoveCatchingUp, Percent: 45, BytesDone: 12 << 20,
+			BytesTotal: 27 << 20, BytesPerSecond: 4 << 20, SecondsLeft: 4}, {Partition: 5, To: nodeB, Step: wire.MoveLearner, SecondsLeft: -1}}
+	})
+	for _, text := range []string{"is whole", "node 3f2a11c0 (10.0.0.1:8342) is draining: 8 replicas left", "placement is paused", "2 replicas on the way",
+		"nodes run different versions: 0.4.0 on 2 nodes, 0.5.0 on 1 node", "5 copies wanted of each partition, and only 2 nodes",
+		"3  3f2a11c0  91bc77aa  catching-up  ███░░░░░  45 %  12.0 MiB of 27.0 MiB  4.0 MiB/s    4s",
+		"5  –         3f2a99d1  learner      ░░░░░░░░   0 %"} {
+		w.run(t, "cluster", "status", "--check").want(t, exitOK, "~"+text, "")
+	}
+}
+
+func TestNodesAndPartitionsAreListed(t *testing.T) {
+	f, w := newFakeCluster(t)
+	f.change(func(f *fakeCluster) {
+		f.status.Nodes[2].State, f.status.Nodes[2].Since = wire.NodeDown, 1
+		f.status.Partitions[1].Replicas[1].Role, f.status.Partitions[1].Moving = wire.ReplicaLearner, true
+	})
+	w.run(t, "cluster", "nodes").want(t, exitOK, "~down ", "")
+	w.run(t, "cluster", "partitions").want(t, exitOK, "~  0       0–2047  3f2a11c0     3  1,500  400 KiB  3f2a99d1 !91bc77aa  2 of 3 copies", "")
+	w.run(t, "cluster", "partitions").want(t, exitOK, "~!91bc77aa 3f2a11c0", "")
+	if r := w.run(t, "cluster", "partitions", "--node", "10.0.0.1:8342"); strings.Count(r.out, "\n") != 9 {
+		t.Errorf("%s", r.out)
+	}
+	if r := w.run(t, "--json", "cluster", "nodes"); strings.Count(r.out, "\n") != 3 || !strings.Contains(r.out, `"peer_addr":"10.0.0.3:8344"`) {
+		t.Errorf("%s", r.out)
+	}
+	if r := w.run(t, "--json", "cluster", "partitions"); strings.Count(r.out, "\n") != 8 {
+		t.Errorf("%s", r.out)
+	}
+	f.change(func(f *fakeCluster) { f.status = threeNodes() })
+	w.run(t, "cluster", "partitions", "--problems").want(t, exitOK, "none\n", "")
+	var st wire.ClusterStatus
+	if err := json.Unmarshal([]byte(w.run(t, "--json", "cluster", "status").out), &st); err != nil || len(st.Partitions) != 8 {
+		t.Errorf("%v %+v", err, st)
+	}
+}
+
+func TestSlotsAreThoseThatKeysAreRoutedBy(t *testing.T) {
+	for _, n := range []int{1, 3, 7, 64, 100, 16384} {
+		next := 0
+		for p := range n {
+			from, to, _ := strings.Cut(slots(p, n), "–")
+			var f, l int
+			if json.Unmarshal([]byte(from), &f) != nil || json.Unmarshal([]byte(to), &l) != nil || f != next || f*n/16384 != p || l*n/16384 != p {
+				t.Fatalf("partition %d of %d: %s", p, n, slots(p, n))
+			}
+			next = l + 1
+		}
+		if next != 16384 {
+			t.Fatalf("%d partitions end at %d", n, next)
+		}
+	}
+}
+
+func TestANodeIsNamedByPrefixOrAddress(t *testing.T) {
+	f, w := newFakeCluster(t)
+	for _, name := range []string{nodeB, "3f2a9", "3F2A9", "10.0.0.2:8342", "10.0.0.2:8344"} {
+		w.run(t, "cluster", "undrain", name).want(t, exitOK, "3f2a99d1 (10.0.0.2:8342) was not being drained\n", "")
+	}
+	for _, r := range f.asked() {
+		if r.Op != wire.AdminUndrain || r.Node != nodeB {
+			t.Errorf("asked for %+v", r)
+		}
+	}
+	w.run(t, "cluster", "drain", "3f2a").want(t, exitNotFound, "", "~\"3f2a\" may be 3f2a11c0 (10.0.0.1:8342) or 3f2a99d1 (10.0.0.2:8342): give more digits")
+	w.run(t, "cluster", "drain", "10.0.0.9:8342").want(t, exitNotFound, "", "~no node is called \"10.0.0.9:8342\"; there are 3f2a11c0")
+	w.run(t, "--json", "cluster", "drain", "").want(t, exitNotFound, "", `~"status":"NOT_FOUND"`)
+}
+
+func TestChangesAreAskedForAndSaid(t *testing.T) {
+	f, w := newFakeCluster(t)
+	w.run(t, "cluster", "drain", "91").want(t, exitOK, "91bc77aa (10.0.0.3:8342) is being drained: 8 replicas to move\n", "")
+	w.run(t, "cluster", "drain", "91").want(t, exitOK, "~was being drained already", "")
+	w.run(t, "cluster", "undrain", "91").want(t, exitOK, "~may hold replicas again", "")
+	w.run(t, "cluster", "pause").want(t, exitOK, "placement is paused\n", "")
+	w.run(t, "cluster", "pause").want(t, exitOK, "placement was paused already\n", "")
+	w.run(t, "cluster", "resume").want(t, exitOK, "placement goes on\n", "")
+	w.run(t, "cluster", "rebalance").want(t, exitOK, "replicas are on their way\n", "")
+	w.run(t, "--json", "cluster", "rebalance").want(t, exitOK, `{"epoch":13,"changed":true}`+"\n", "")
+	w.run(t, "cluster", "transfer", "7", "91").want(t, exitOK, "~partition 7 is handed to 91bc77aa", "")
+	w.run(t, "cluster", "remove", "91").want(t, exitOK, "~is no member any more", "")
+	w.run(t, "cluster", "remove", "91", "--force").want(t, exitOK, "~is no member any more", "")
+	asked := f.asked()
+	if last := asked[len(asked)-1]; last.Op != wire.AdminRemove || !last.Force || last.Node != nodeC {
+		t.Errorf("asked for %+v", last)
+	}
+	if transfer := asked[len(asked)-3]; transfer.Partition == nil || *transfer.Partition != 7 {
+		t.Errorf("asked for %+v", transfer)
+	}
+	f.change(func(f *fakeCluster) { f.status.Nodes[0].State = wire.NodeDown })
+	w.run(t, "cluster", "remove", "91", "--force").want(t, exitOK, "~", "~warning: 8 partitions without a majority when 91bc77aa (10.0.0.3:8342) is gone: 0–7")
+}
+
+func TestARefusalIsShownWithItsText(t *testing.T) {
+	f, w := newFakeCluster(t)
+	f.change(func(f *fakeCluster) {
+		f.refuse = &wire.Error{Status: wire.InvalidArgument, Text: "the node still has 8 replicas: drain it first"}
+	})
+	w.run(t, "cluster", "remove", "91").want(t, exitError, "", "~the node still has 8 replicas: drain it first")
+	f.change(func(f *fakeCluster) { f.refuse = &wire.Error{Status: wire.PermissionDenied, Text: "not you"} })
+	w.run(t, "cluster", "pause").want(t, exitDenied, "", "~not you")
+}
+
+func TestARequestWhoseReplyIsLostIsSentAgain(t *testing.T) {
+	f, w := newFakeCluster(t)
+	f.change(func(f *fakeCluster) { f.unheard = 1 })
+	w.run(t, "cluster", "pause").want(t, exitOK, "placement was paused already\n", "")
+	if n := len(f.asked()); n != 2 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+func TestDrainWaitsUntilTheNodeIsEmpty(t *testing.T) {
+	f, w := newFakeCluster(t)
+	f.change(func(f *fakeCluster) {
+		f.look = func(f *fakeCluster) {
+			if n := f.node(nodeC); n.State == wire.NodeDraining {
+				n.Replicas = max(n.Replicas-5, 0)
+				if n.Replicas == 0 {
+					n.Leads = 0
+				}
+			}
+		}
+	})
+	w.terminal = true
+	r := w.run(t, "cluster", "drain", "91", "--wait", "--no-color")
+	r.want(t, exitOK, "~OK 91bc77aa (10.0.0.3:8342) is empty: 3 replicas moved in ", "~")
+	f.change(func(f *fakeCluster) { f.status, f.look = threeNodes(), nil })
+	w.terminal = false
+	w.run(t, "cluster", "drain", "91", "--wait", "--within", "1ms").want(t, exitNotYet, "", "~not so after")
+	w.run(t, "cluster", "drain", "91", "--within", "1ms").want(t, exitUsage, "", "~belongs to --wait")
+}
+
+func TestDrainProgressCountsMovesThatAreHalfDone(t *testing.T) {
+	st := threeNodes()
+	st.Nodes[2].State, st.Nodes[2].Replicas = wire.NodeDraining, 4
+	st.Moves = []wire.MoveStatus{{From: nodeC, To: nodeA, Percent: 50, BytesPerSecond: 1 << 20}, {From: nodeA, Percent: 50}}
+	text := drainText(newView(&st), &st.Nodes[2], 8, 9e9)
+	if !strings.Contains(text, " 56 %  4 of 8 replicas left, 1.0 MiB/s, 7s to go") {
+		t.Errorf("%s", text)
+	}
+}
+
+func TestRebalanceAndStatusWait(t *testing.T) {
+	f, w := newFakeCluster(t)
+	f.change(func(f *fakeCluster) {
+		f.status.Partitions[0].Moving, f.status.Partitions[1].Leader = true, ""
+		f.look = func(f *fakeCluster) {
+			if f.looks == 2 {
+				f.status = threeNodes()
+			}
+		}
+	})
+	w.run(t, "cluster", "rebalance", "--wait").want(t, exitOK, "~everything is where it should be: 1 partition moved", "")
+	f.change(func(f *fakeCluster) { f.status.Partitions[1].Leader = "" })
+	w.run(t, "cluster", "status", "--wait", "--within", "1ms").want(t, exitNotYet, "~is unavailable", "~not so after 1ms: unavailable: 1 partition without a leader: 1")
+}
+
+func TestSettingsAreListedReadAndSet(t *testing.T) {
+	_, w := newFakeCluster(t)
+	w.run(t, "cluster", "settings").want(t, exitOK, "~replicas  3      3        copies of each partition", "")
+	w.run(t, "cluster", "settings", "replicas", "5").want(t, exitOK, "5\n", "")
+	w.run(t, "cluster", "settings", "replicas").want(t, exitOK, "5\n", "")
+	w.run(t, "--json", "cluster", "settings", "replicas").want(t, exitOK, `~"value":"5"`, "")
+	w.run(t, "cluster", "settings", "nope").want(t, exitNotFound, "", "~there is no setting")
+}
+
+func TestUsersAreListedAndReplaced(t *testing.T) {
+	f, w := newFakeCluster(t)
+	w.run(t, "cluster", "users").want(t, exitOK, "~no users", "")
+	f.change(func(f *fakeCluster) {
+		f.users.Users = []wire.AdminUser{{Name: "ops", Role: "admin"}, {Name: "shop", Role: "write", Prefixes: []string{"shop:", "cart:"}}}
+	})
+	w.run(t, "cluster", "users").want(t, exitOK, "~shop  write  shop:* cart:*", "")
+	name := filepath.Join(t.TempDir(), "users.toml")
+	if err := os.WriteFile(name, []byte("[users.ops]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.run(t, "cluster", "users", "--set", name).want(t, exitOK, "2 users on every node\n", "")
+	if asked := f.asked(); asked[len(asked)-1].Document != "[users.ops]\n" {
+		t.Errorf("%+v", asked)
+	}
+	w.stdin = " \n"
+	w.run(t, "cluster", "users", "--set", "-").want(t, exitError, "", "~is empty")
+}
+
+func TestWatchPrintsLinesToAPipe(t *testing.T) {
+	f, w := newFakeCluster(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	f.change(func(f *fakeCluster) {
+		f.look = func(f *fakeCluster) {
+			if f.status.Nodes[2].State = wire.NodeDown; f.looks == 3 {
+				cancel()
+			}
+		}
+	})
+	var out, errOut strings.Builder
+	if code := Run(ctx, w.build(&out, &errOut, []string{"cluster", "watch", "--interval", "100ms"})); code != exitInterrupted {
+		t.Errorf("exit code %d", code)
+	}
+	if lines := strings.Count(out.String(), " epoch 12 unavailable: 2 partitions without a leader: 2, 5; "); lines < 2 {
+		t.Errorf("%s%s", out.String(), errOut.String())
+	}
+}
+
+// keyboardOf gives the keys of keys, then waits for Close.
+type keyboardOf struct {
+	*io.PipeReader
+	closed atomic.Bool
+}
+
+func (k *keyboardOf) Close() error {
+	k.closed.Store(true)
+	return k.PipeReader.Close()
+}
+
+func TestWatchTakesTheScreenAndGivesItBack(t *testing.T) {
+	f, w := newFakeCluster(t)
+	r, typed := io.Pipe()
+	keys := &keyboardOf{PipeReader: r}
+	w.terminal, w.keys = true, keys
+	f.change(func(f *fakeCluster) {
+		f.look = func(f *fakeCluster) {
+			if f.looks == 3 {
+				go func() { _, _ = typed.Write([]byte("xq")) }()
+			}
+		}
+	})
+	run := w.run(t, "cluster", "watch", "--interval", "100ms")
+	run.want(t, exitOK, "~"+screenEnter, "")
+	if !strings.HasSuffix(run.out, screenLeave) || !strings.Contains(run.out, "q leaves") || !keys.closed.Load() {
+		t.Errorf("%q", run.out)
+	}
+	for line := range strings.SplitSeq(run.out, "\r\n") {
+		if strings.Contains(line, "\n") {
+			t.Errorf("a line feed without a carriage return: %q", line)
+		}
+	}
+}
+
+func TestClusterUsageErrors(t *testing.T) {
+	w := world{env: map[string]string{"VEGA_ADDR": "127.0.0.1:1"}} // nothing must be sent there
+	for _, c := range []struct {
+		message string
+		args    []string
+	}{
+		{`unknown command "statsu"; did you mean status`, []string{"statsu"}},
+		{"NODE is missing", []string{"drain"}},
+		{"PARTITION \"x\" is not the number", []string{"transfer", "x", "y"}},
+		{"NODE is missing", []string{"transfer", "1"}},
+		{"--interval must be at least", []string{"watch", "--interval", "1ms"}},
+		{"one argument too many", []string{"settings", "a", "b", "c"}},
+	} {
+		r := w.run(t, append([]string{"cluster"}, c.args...)...)
+		r.want(t, exitUsage, "", "~"+c.message)
+		r.want(t, exitUsage, "", "~see: vega-client cluster")
+	}
+	w.run(t, "cluster", "status").want(t, exitUnreachable, "", "~cannot reach 127.0.0.1:1")
+	w.run(t, "cluster").want(t, exitOK, "~Usage:", "")
+}
+
+func TestTablesFitTheirWidthWhereTheyCan(t *testing.T) {
+	st := threeNodes()
+	for i := range st.Nodes {
+		n := &st.Nodes[i]
+		n.Addr, n.Zone = "very-long-name-of-a-host."+strings.Repeat("x", 60)+".example.org:8342", strings.Repeat("zone", 9)
+		n.Keys, n.Bytes, n.Leads, n.Replicas, n.AppliedLag, n.Version = 12_345_678_901, 900<<30, 1024, 4096, 123_456, "0.14.15-rc.3+build.20300131"
+		n.State, n.Since = wire.NodeDraining, 1
+	}
+	for i := range st.Partitions {
+		st.Partitions[i].Keys, st.Partitions[i].Bytes, st.Partitions[i].Term = 1_234_567_890, 900<<30, 12345
+	}
+	st.Moves = []wire.MoveStatus{{Partition: 1234, From: nodeA, To: nodeB, Step: wire.MoveCatchingUp, Percent: 100, BytesDone: 1023 << 30, BytesTotal: 1023 << 30, BytesPerSecond: 1023 << 20, SecondsLeft: 86399}}
+	v := newView(&st)
+	var out strings.Builder
+	v.nodesTable(&out, style{}, 100, world{}.build(nil, nil, nil).Now())
+	v.partitionsTable(&out, style{}, 100, func(*wire.PartitionStatus) bool { return true })
+	v.movesTable(&out, style{}, 100, 10)
+	for line := range strings.Lines(out.String()) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 100 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+}
+
+func TestRangesAreShortAndTrue(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		present := rapid.SliceOfNDistinct(rapid.IntRange(0, 30), 0, 31, rapid.ID).Draw(t, "numbers")
+		sorted := []int{}
+		for i := range 31 {
+			for _, p := range present {
+				if p == i {
+					sorted = append(sorted, i)
+				}
+			}
+		}
+		text := ranges(sorted)
+		if strings.HasSuffix(text, "…") {
+			return
+		}
+		back := 0
+		for part := range strings.SplitSeq(text, ", ") {
+			from, to, isRange := strings.Cut(part, "–")
+			if from == "" {
+				continue
+			}
+			if !isRange {
+				to = from
+			}
+			var f, l int
+			if json.Unmarshal([]byte(from), &f) != nil || json.Unmarshal([]byte(to), &l) != nil {
+				t.Fatal(text)
+			}
+			for n := f; n <= l; n++ {
+				if back == len(sorted) || sorted[back] != n {
+					t.Fatalf("%v became %s", sorted, text)
+				}
+				back++
+			}
+		}
+		if back != len(sorted) {
+			t.Fatalf("%v became %s", sorted, text)
+		}
+	})
+}
