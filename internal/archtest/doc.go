@@ -2,7 +2,7 @@
 //
 // Imports point one way:
 //
-//	cmd → servercmd → vegadb → server, admin → node → datadir → replica, wal, snapshot → command →
+//	cmd → servercmd → vegadb → server, admin → node → datadir → replica, meta, wal, snapshot → command →
 //	store, ring, wire, resp → vfs, invariants
 //
 // config and auth are leaves that only use vfs and invariants. client, the public Go client, stands beside the

@@ -14,7 +14,7 @@ var layers = [][]string{
 	{"internal/server", "internal/admin"},
 	{"internal/node"},
 	{"internal/datadir", "internal/transport"},
-	{"internal/replica", "internal/wal", "internal/snapshot"},
+	{"internal/replica", "internal/meta", "internal/wal", "internal/snapshot"},
 	{"internal/command"},
 	{"internal/store", "internal/ring", "internal/wire", "internal/resp"},
 	{"internal/vfs", "internal/invariants"},
@@ -58,6 +58,7 @@ var siblings = map[string][]string{
 // in through constructors and arguments. Only non-test files are judged.
 var purity = map[string][]string{
 	"internal/replica":  {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "io/ioutil"},
+	"internal/meta":     {"os", "net", "time", "math/rand", "math/rand/v2", "crypto/rand"},
 	"internal/command":  {"os", "net", "math/rand", "math/rand/v2", "crypto/rand"},
 	"internal/wire":     {"os", "net", "math/rand", "math/rand/v2"},
 	"internal/resp":     {"os", "net", "math/rand", "math/rand/v2"},
