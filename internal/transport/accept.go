@@ -2,9 +2,11 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"slices"
 	"time"
@@ -20,7 +22,9 @@ func (t *Transport) accept() {
 			return
 		}
 		if err != nil { // such as too many open files
-			t.quiet.log("accept", func() { t.log.Error("cannot accept a peer's connection", "error", err) })
+			if t.quiet.allow("accept") {
+				t.log.Error("cannot accept a peer's connection", "error", err)
+			}
 			select {
 			case <-t.ctx.Done():
 				return
@@ -66,10 +70,9 @@ func (t *Transport) serve(c *conn) {
 	h, err := c.greet()
 	t.dequeue(c)
 	if err != nil {
-		if err != io.EOF && t.ctx.Err() == nil {
-			t.quiet.log("handshake", func() {
-				t.log.Warn("a connection to the peer port was closed before it was established", "from", c.RemoteAddr(), "error", err)
-			})
+		// A connection that ends without a word is a port scanner's or a load balancer's.
+		if err != io.EOF && t.ctx.Err() == nil && t.quiet.allow("handshake "+host(c)) {
+			t.log.Warn("a connection to the peer port was closed before it was established", "from", c.RemoteAddr(), "error", err)
 		}
 		return
 	}
@@ -78,9 +81,13 @@ func (t *Transport) serve(c *conn) {
 		refusal = t.establish(c, h)
 	}
 	if refusal != nil {
-		t.quiet.log(refusal.Code.String(), func() {
-			t.log.Warn("refused a peer", "peer", h.from, "from", c.RemoteAddr(), "reason", refusal.Code, "text", refusal.Text)
-		})
+		if t.quiet.allow(refusal.Code.String() + h.from.String()) {
+			level := slog.LevelWarn
+			if refusal.Code == CopyRunning || refusal.Code == DuplicateID {
+				level = slog.LevelError
+			}
+			t.log.Log(t.ctx, level, "refused a peer", "peer", h.from, "from", c.RemoteAddr(), "purpose", h.purpose, "reason", refusal.Code, "text", refusal.Text)
+		}
 		c.Write((&answer{version: highestVersion, code: refusal.Code, text: refusal.Text}).append(nil))
 		return
 	}
@@ -93,9 +100,15 @@ func (t *Transport) serve(c *conn) {
 	case purposeCall:
 		err = t.receiveCall(c, h)
 	}
-	if err != nil && t.ctx.Err() == nil {
+	if err != nil && t.ctx.Err() == nil && t.quiet.allow(h.purpose.String()+host(c)) {
 		t.log.Warn("closed a peer's connection", "peer", h.from, "from", c.RemoteAddr(), "purpose", h.purpose, "error", err)
 	}
+}
+
+// host is where a connection comes from, without the port.
+func host(c *conn) string {
+	host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
+	return host
 }
 
 // greet is the first half of the handshake on the accepting side.
@@ -105,15 +118,17 @@ func (c *conn) greet() (hello, error) {
 	if err := c.SetDeadline(time.Now().Add(c.t.limits.Handshake)); err != nil {
 		return hello{}, err
 	}
-	if err := c.upgrade(ctx, false); err != nil {
+	if err := c.upgrade(ctx, false); errors.As(err, new(tls.RecordHeaderError)) {
+		return hello{}, fmt.Errorf("the other side does not speak TLS, and this node's peer port does: give both the same peer TLS settings: %w", err)
+	} else if err != nil {
 		return hello{}, err
 	}
 	return readHello(c)
 }
 
 // welcome is the second half: from now on the connection is used for its purpose.
-func (c *conn) welcome() error {
-	a := answer{version: highestVersion, node: c.t.options.Node, cluster: c.t.clusterID(), boot: c.t.options.Boot}
+func (c *conn) welcome(h hello) error {
+	a := answer{version: min(highestVersion, h.highest), node: c.t.options.Node, cluster: c.t.clusterID(), boot: c.t.options.Boot}
 	if err := c.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
@@ -178,6 +193,8 @@ func (t *Transport) establish(c *conn, h hello) *RefusedError {
 	switch {
 	case t.established >= t.limits.Connections:
 		return &RefusedError{Code: Busy, Text: fmt.Sprintf("this node has %d connections, its limit", t.established)}
+	case h.purpose == purposeSnapshot && t.receiving >= t.limits.Snapshots:
+		return &RefusedError{Code: Busy, Text: fmt.Sprintf("this node receives %d snapshots, its limit; try again", t.receiving)}
 	case stranger && t.strangers >= t.limits.Strangers:
 		return &RefusedError{Code: Busy, Text: fmt.Sprintf("this node answers %d nodes that are not of the cluster, its limit; try again", t.strangers)}
 	}
@@ -187,6 +204,9 @@ func (t *Transport) establish(c *conn, h hello) *RefusedError {
 	} else {
 		c.node = h.from
 	}
+	if h.purpose == purposeSnapshot {
+		t.receiving++
+	}
 	c.purpose = h.purpose
 	return nil
 }
@@ -195,6 +215,9 @@ func (t *Transport) disestablish(h hello) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.established--
+	if h.purpose == purposeSnapshot {
+		t.receiving--
+	}
 	if h.cluster.IsZero() {
 		t.strangers--
 	}

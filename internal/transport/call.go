@@ -53,7 +53,7 @@ func (t *Transport) call(ctx context.Context, addr string, to ring.NodeID, kind 
 
 // receiveCall answers one call.
 func (t *Transport) receiveCall(c *conn, h hello) error {
-	if err := c.welcome(); err != nil {
+	if err := c.welcome(h); err != nil {
 		return err
 	}
 	from, largest := h.from, t.limits.CallBytes

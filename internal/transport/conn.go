@@ -11,6 +11,9 @@ import (
 	"github.com/prakashpandey/vegadb/internal/ring"
 )
 
+// writePiece is how much a write deadline is for.
+const writePiece = 512 << 10
+
 // conn is one connection, with or without TLS, from when it is open until release.
 type conn struct {
 	net.Conn          // what is read and written
@@ -51,7 +54,7 @@ func (c *conn) send(b []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	for len(b) > 0 {
-		piece := b[:min(len(b), bodyPiece+frameHeader)]
+		piece := b[:min(len(b), writePiece)]
 		if err := c.SetWriteDeadline(time.Now().Add(c.t.limits.Write)); err != nil {
 			return err
 		}

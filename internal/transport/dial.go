@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/ring"
@@ -66,7 +67,11 @@ func (c *conn) introduce(ctx context.Context, addr string, to ring.NodeID, what 
 	}
 	a, err := readAnswer(c)
 	if err != nil {
-		return answer{}, fmt.Errorf("%s: answer to the hello: %w", addr, err)
+		hint := ""
+		if t.options.TLS == nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			hint = " (if its peer port uses TLS, so must this node)"
+		}
+		return answer{}, fmt.Errorf("%s: no answer to the hello%s: %w", addr, hint, err)
 	}
 	switch {
 	case a.code != 0:
@@ -93,5 +98,5 @@ func tlsAdvice(addr string, err error) error {
 	if errors.As(err, new(tls.RecordHeaderError)) {
 		return fmt.Errorf("%s does not speak TLS on its peer port, and this node does: give both the same peer TLS settings: %w", addr, err)
 	}
-	return fmt.Errorf("%s: TLS: %w", addr, err)
+	return fmt.Errorf("%s: TLS: %w (the certificates of all nodes must be signed by the CA that all nodes have)", addr, err)
 }

@@ -138,7 +138,7 @@ func readAnswer(src io.Reader) (answer, error) {
 		return a, err
 	}
 	if string(b[:len(magic)]) != magic {
-		return a, errors.New("what answers is not a node's peer port, or it uses TLS and this node does not")
+		return a, errors.New("what answers is not a node's peer port")
 	}
 	size := int(le.Uint16(b[48:]))
 	if size > maxText {

@@ -29,6 +29,7 @@ type peer struct {
 	since     time.Time // guarded by mu: of connected being as it is
 	lastErr   string    // guarded by mu
 	lastErrAt time.Time // guarded by mu
+	logged    string    // guarded by mu: the error that is in the log already
 	in        *incoming // guarded by mu
 	boot      uint64    // guarded by mu: of the newest process that has connected and proved to be alive; zero: none
 	stale     []uint64  // guarded by mu: boots of processes that a newer one has replaced, the newest maxStale
@@ -71,9 +72,8 @@ func (p *peer) run(ctx context.Context) {
 			p.failed(addr, ErrClosed)
 			return
 		}
-		p.failed(addr, err)
-		p.discard()
-		if t.options.Lost != nil {
+		was := p.failed(addr, err)
+		if lost := p.discard(); (lost || was) && t.options.Lost != nil {
 			t.options.Lost(p.node)
 		}
 		timer.Reset(time.Duration((0.5 + 0.5*t.random()) * float64(pause)))
@@ -87,43 +87,47 @@ func (p *peer) run(ctx context.Context) {
 	}
 }
 
-// discard drops what is queued: raft sends anew what still matters, and old frames would only be in its way.
-func (p *peer) discard() {
+// discard drops what is queued, and reports whether that was anything: raft sends anew what still matters, and old
+// frames would only be in its way.
+func (p *peer) discard() bool {
 	p.queue.take()
 	frames, _ := p.queue.done()
 	p.dropped.Add(uint64(frames))
+	return frames > 0
 }
 
+// up notes that there is a connection.
 func (p *peer) up(addr string) {
 	p.queue.setLimit(p.t.limits.QueueBytes)
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.connected, p.addr, p.since, p.lastErr = true, addr, p.t.now(), ""
+	p.connected, p.addr, p.since, p.lastErr, p.logged = true, addr, p.t.now(), "", ""
+	p.mu.Unlock()
 	p.t.log.Info("connected to a peer", "peer", p.node, "addr", addr)
 }
 
-// failed records why there is no connection, and logs it unless it was logged last.
-func (p *peer) failed(addr string, err error) {
+// failed notes why there is no connection (any more), and logs it unless it was the reason last time.
+func (p *peer) failed(addr string, err error) (was bool) {
 	p.queue.setLimit(p.t.limits.OfflineBytes)
+	text := err.Error()
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	was := p.connected
+	was = p.connected
 	if was {
 		p.connected, p.since = false, p.t.now()
 	}
-	p.addr = addr
-	text := err.Error()
-	if !was && text == p.lastErr {
-		return
+	known := !was && (text == p.logged || !p.t.quiet.allow("dial "+p.node.String()))
+	if !known {
+		p.logged = text
 	}
-	p.lastErr, p.lastErrAt = text, p.t.now()
+	p.addr, p.lastErr, p.lastErrAt = addr, text, p.t.now()
+	p.mu.Unlock()
 	switch {
-	case err == ErrClosed:
+	case known || err == ErrClosed:
 	case was:
 		p.t.log.Warn("lost the connection to a peer", "peer", p.node, "addr", addr, "error", text)
 	default:
 		p.t.log.Warn("cannot connect to a peer; will keep trying", "peer", p.node, "addr", addr, "error", text)
 	}
+	return was
 }
 
 // stream writes the queue to the connection until either is over.

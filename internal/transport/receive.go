@@ -22,7 +22,7 @@ func (t *Transport) receiveFrames(c *conn, p *peer, h hello) error {
 
 	t.options.Handler.PeerUp(p.node, h.boot)
 	defer t.options.Handler.PeerDown(p.node)
-	if err := c.welcome(); err != nil {
+	if err := c.welcome(h); err != nil {
 		return err
 	}
 	select {

@@ -10,16 +10,20 @@ import (
 	"github.com/prakashpandey/vegadb/internal/ring"
 )
 
-// A snapshot is a frame with i64 size (-1: unknown) and the header, then frames of the body, then an empty frame.
+// A snapshot is a frame with i64 size (-1: unknown) and the header, then frames of the body and one that says that
+// this was all, with keepalives in between.
 const (
 	snapshotHeader = 8
-	bodyPiece      = 256 << 10
+
+	bodyTag   = 1 // u8 tag of what a frame of the body starts with
+	endTag    = 2 // then u64 bytes of the body
+	bodyPiece = 256 << 10
 )
 
 // SendSnapshot takes a snapshot to a node over a connection of its own, so that frames are not held up, and returns
 // when the receiver's Handler has accepted all of it, or with the error: a *RemoteError is the Handler's. size is
 // -1 when it is not known in advance; otherwise body must have so many bytes. pace, if not nil, is called before each
-// piece of n bytes is sent and may block for a while, but not longer than Limits.Body less Limits.Idle.
+// piece of n bytes is sent, and may block to slow the transfer down.
 func (t *Transport) SendSnapshot(ctx context.Context, to ring.NodeID, header []byte, size int64, body io.Reader, pace func(n int)) error {
 	addr, ok := t.options.Resolve(to)
 	switch {
@@ -42,7 +46,8 @@ func (t *Transport) SendSnapshot(ctx context.Context, to ring.NodeID, header []b
 		_, replyErr = c.awaitReply(peer)
 		c.abort()
 	})
-	local, err := c.sendBody(header, size, body, pace)
+	var local bool
+	c.whileAlive(ctx, func(context.Context) { local, err = c.sendBody(header, size, body, pace) })
 	if local {
 		c.abort()
 	}
@@ -66,7 +71,7 @@ func (c *conn) sendBody(header []byte, size int64, body io.Reader, pace func(int
 		return false, err
 	}
 	piece := make([]byte, bodyPiece)
-	buf := make([]byte, 0, bodyPiece+frameHeader)
+	buf := make([]byte, 0, frameHeader+1+bodyPiece)
 	for sent := int64(0); ; {
 		n, err := io.ReadFull(body, piece)
 		end := err == io.EOF || err == io.ErrUnexpectedEOF
@@ -81,22 +86,22 @@ func (c *conn) sendBody(header []byte, size int64, body io.Reader, pace func(int
 			if pace != nil {
 				pace(n)
 			}
-			if err := c.send(appendFrame(buf[:0], piece[:n])); err != nil {
+			if err := c.send(appendFrame(buf[:0], []byte{bodyTag}, piece[:n])); err != nil {
 				return false, err
 			}
 		}
 		if end {
-			return false, c.send(keepalive[:])
+			return false, c.send(appendFrame(nil, []byte{endTag}, le.AppendUint64(nil, uint64(sent))))
 		}
 	}
 }
 
 // receiveSnapshot hands one snapshot to the Handler.
 func (t *Transport) receiveSnapshot(c *conn, h hello) error {
-	if err := c.welcome(); err != nil {
+	if err := c.welcome(h); err != nil {
 		return err
 	}
-	frames := c.frames(max(t.limits.CallBytes+snapshotHeader, bodyPiece), t.limits.Body)
+	frames := c.frames(max(t.limits.CallBytes+snapshotHeader, 1+bodyPiece), t.limits.Idle)
 	first, err := frames.next()
 	if err != nil {
 		return err
@@ -137,29 +142,42 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	for len(b.rest) == 0 {
+		if b.err == nil {
+			b.err = b.more()
+		}
 		if b.err != nil {
 			return 0, b.err
-		}
-		frame, err := b.frames.next()
-		switch {
-		case err != nil:
-			if err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
-			b.err, b.broken = fmt.Errorf("receiving a snapshot: %w", err), true
-		case len(frame) > 0:
-			b.got += int64(len(frame))
-			b.rest = frame
-			if b.size >= 0 && b.got > b.size {
-				b.rest, b.err = nil, fmt.Errorf("a snapshot of %d bytes was announced, and more have come", b.size)
-			}
-		case b.size >= 0 && b.got < b.size:
-			b.err = fmt.Errorf("a snapshot of %d bytes was announced, and %d have come", b.size, b.got)
-		default:
-			b.err = io.EOF
 		}
 	}
 	n := copy(p, b.rest)
 	b.rest = b.rest[n:]
 	return n, nil
+}
+
+// more takes one frame.
+func (b *bodyReader) more() error {
+	frame, err := b.frames.next()
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	switch {
+	case err != nil:
+		b.broken = true
+		return fmt.Errorf("receiving a snapshot: %w", err)
+	case len(frame) == 0: // the sender is alive
+		return nil
+	case frame[0] == bodyTag:
+		b.got += int64(len(frame) - 1)
+		if b.size >= 0 && b.got > b.size {
+			return fmt.Errorf("a snapshot of %d bytes was announced, and more have come", b.size)
+		}
+		b.rest = frame[1:]
+		return nil
+	case frame[0] == endTag && len(frame) == 1+8:
+		if sent := le.Uint64(frame[1:]); sent != uint64(b.got) || b.size >= 0 && b.got != b.size {
+			return fmt.Errorf("a snapshot of %d bytes ended after %d", sent, b.got)
+		}
+		return io.EOF
+	}
+	return fmt.Errorf("receiving a snapshot: a frame with the unknown tag %d", frame[0])
 }

@@ -37,7 +37,7 @@ type Handler interface {
 type Options struct {
 	Cluster ring.NodeID // zero: not a member yet, see SetCluster
 	Node    ring.NodeID
-	Boot    uint64 // random, drawn at each start of the process
+	Boot    uint64 // random, not 0, drawn at each start of the process
 	Listen  string // host:port of the peer port
 
 	// TLS is used for both directions, see Certificates.Config. It must demand certificates of those who connect.
@@ -84,13 +84,14 @@ type Transport struct {
 	conns       map[*conn]struct{}    // guarded by mu: all that are open
 	waiting     []*conn               // guarded by mu: incoming, before the end of the handshake, oldest first
 	established int                   // guarded by mu: incoming, after it
+	receiving   int                   // guarded by mu: incoming snapshots
 	strangers   int                   // guarded by mu: strangers' calls
 }
 
 // New listens on the peer port and accepts from then on.
 func New(options Options) (*Transport, error) {
-	if options.Node.IsZero() || options.Handler == nil || options.Resolve == nil {
-		return nil, errors.New("transport: Node, Handler and Resolve must be given")
+	if options.Node.IsZero() || options.Boot == 0 || options.Handler == nil || options.Resolve == nil {
+		return nil, errors.New("transport: Node, Boot, Handler and Resolve must be given")
 	}
 	if c := options.TLS; c != nil && c.ClientAuth != tls.RequireAndVerifyClientCert {
 		return nil, errors.New("transport: peer TLS must require and verify certificates of both sides")
