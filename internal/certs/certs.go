@@ -1,5 +1,3 @@
-// Package certs reads TLS certificates from files, and reads them again while they
-// are in use: what a listener shows and which clients it trusts.
 package certs
 
 import (
@@ -13,7 +11,7 @@ import (
 // Files name PEM files.
 type Files struct {
 	Cert, Key  string
-	ClientCA   string // "": clients need no certificate
+	ClientCA   string // whose signature makes a client (for Mutual: a node); "": clients need no certificate
 	MinVersion string // "1.2" or "1.3"
 }
 
@@ -43,11 +41,11 @@ func (c *Certificates) Reload() error {
 	if c.files.ClientCA != "" {
 		pem, err := os.ReadFile(c.files.ClientCA)
 		if err != nil {
-			return fmt.Errorf("TLS client CA: %w", err)
+			return fmt.Errorf("TLS CA: %w", err)
 		}
 		config.ClientCAs = x509.NewCertPool()
 		if !config.ClientCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("TLS client CA %s: holds no certificate in PEM form", c.files.ClientCA)
+			return fmt.Errorf("TLS CA %s: holds no certificate in PEM form", c.files.ClientCA)
 		}
 		config.ClientAuth = tls.RequireAndVerifyClientCert
 	}

@@ -151,12 +151,6 @@ func (l *logs) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
-func (l *logs) has(part string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Contains(l.text.String(), part)
-}
-
 func (l *logs) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

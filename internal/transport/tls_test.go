@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/certs"
 	"github.com/prakashpandey/vegadb/internal/ring"
 )
 
@@ -48,7 +49,7 @@ func newAuthority(t *testing.T) *authority {
 }
 
 // issue writes a node's files into dir: a certificate without any name or address in it.
-func (a *authority) issue(t *testing.T, dir string, usages ...x509.ExtKeyUsage) CertificateFiles {
+func (a *authority) issue(t *testing.T, dir string, usages ...x509.ExtKeyUsage) certs.Files {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -66,10 +67,10 @@ func (a *authority) issue(t *testing.T, dir string, usages ...x509.ExtKeyUsage) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := CertificateFiles{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), CA: filepath.Join(dir, "ca.pem")}
+	files := certs.Files{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), ClientCA: filepath.Join(dir, "ca.pem")}
 	for name, block := range map[string]*pem.Block{
 		files.Cert: {Type: "CERTIFICATE", Bytes: der}, files.Key: {Type: "EC PRIVATE KEY", Bytes: keyDER},
-		files.CA: {Type: "CERTIFICATE", Bytes: a.cert.Raw},
+		files.ClientCA: {Type: "CERTIFICATE", Bytes: a.cert.Raw},
 	} {
 		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
@@ -80,16 +81,23 @@ func (a *authority) issue(t *testing.T, dir string, usages ...x509.ExtKeyUsage) 
 
 var bothUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 
-func load(t *testing.T, files CertificateFiles) *Certificates {
+func load(t *testing.T, files certs.Files) *certs.Certificates {
 	t.Helper()
-	c, err := LoadTLS(files)
+	c, err := certs.Load(files)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-func withTLS(c *Certificates) func(*Options) { return func(o *Options) { o.TLS = c.Config() } }
+func withTLS(c *certs.Certificates) func(*Options) {
+	return func(o *Options) {
+		var err error
+		if o.TLS, err = c.Mutual(); err != nil {
+			panic(err)
+		}
+	}
+}
 
 func TestEverythingWorksOverTLS(t *testing.T) {
 	ca := newAuthority(t)
@@ -123,7 +131,7 @@ func TestNodesOfAForeignCAOrWithoutTLSAreRefusedBothWays(t *testing.T) {
 	z := startNode(t, b, 2, withTLS(load(t, ca.issue(t, t.TempDir(), bothUsages...))))
 	foreign := newAuthority(t).issue(t, t.TempDir(), bothUsages...)
 	halfForeign := foreign
-	halfForeign.CA = ca.issue(t, t.TempDir()).CA // trusts us, is not trusted
+	halfForeign.ClientCA = ca.issue(t, t.TempDir()).ClientCA // trusts us, is not trusted
 	for name, change := range map[string]func(*Options){
 		"foreign":            withTLS(load(t, foreign)),
 		"foreign, trusts us": withTLS(load(t, halfForeign)),
@@ -186,9 +194,15 @@ func TestCertificatesAndCAReloadWithoutARestart(t *testing.T) {
 }
 
 func TestTLSWithoutCertificatesOfBothSidesIsNotAccepted(t *testing.T) {
-	_, err := New(Options{Node: nodeID(1), Boot: 1, Listen: "127.0.0.1:0", Handler: handler{&recorder{}}, Resolve: newBook().resolve, TLS: &tls.Config{}})
+	files := newAuthority(t).issue(t, t.TempDir())
+	files.ClientCA = ""
+	own := load(t, files)
+	if _, err := own.Mutual(); err == nil || !strings.Contains(err.Error(), "CA") {
+		t.Errorf("without a CA: %v", err)
+	}
+	_, err := New(Options{Node: nodeID(1), Boot: 1, Listen: "127.0.0.1:0", Handler: handler{&recorder{}}, Resolve: newBook().resolve, TLS: own.Config()})
 	if err == nil || !strings.Contains(err.Error(), "both sides") {
-		t.Errorf("%v", err)
+		t.Errorf("the configuration of a server: %v", err)
 	}
 }
 

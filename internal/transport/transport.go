@@ -40,8 +40,7 @@ type Options struct {
 	Boot    uint64 // random, not 0, drawn at each start of the process
 	Listen  string // host:port of the peer port
 
-	// TLS is used for both directions, see Certificates.Config. It must demand certificates of those who connect.
-	// nil: plain TCP.
+	// TLS is used for both directions: what certs.Certificates.Mutual returns. nil: plain TCP.
 	TLS *tls.Config
 
 	// Resolve tells a node's present address. It is asked before each dial, must be quick, and may be called with any
