@@ -78,6 +78,7 @@ type Node struct {
 	heldMost    int64        // further ones are refused from here on
 
 	snapshots snapshotter
+	backups   backups
 	expired   atomic.Uint64
 	refused   atomic.Uint64 // writes refused at the memory limit
 	full      atomic.Bool   // a table has used up its addresses; see store.Table.Full
@@ -211,6 +212,7 @@ func (n *Node) close() error {
 	n.ready.Store(false)
 	close(n.stop)
 	n.snapshots.cancel()
+	n.backups.close()
 	var errs []error
 	if n.log != nil {
 		errs = append(errs, n.log.Close())

@@ -23,6 +23,8 @@ type Partition struct {
 	rec     wal.Record      // guarded by mu; scratch, so that an append allocates nothing
 	waiting waitQueue       // guarded by mu; accepted, not yet durable (policy always)
 
+	// snapshotting is held while a snapshot is written: the snapshotter's, or one for a backup.
+	snapshotting sync.Mutex
 	// snapshotIndex is what the newest published snapshot covers.
 	snapshotIndex atomic.Uint64
 }

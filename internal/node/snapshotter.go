@@ -213,6 +213,8 @@ func (n *Node) snapshotRound() (err error) {
 // snapshotPartition writes a snapshot of p unless the newest one still says it
 // all, and returns its size in bytes.
 func (n *Node) snapshotPartition(p *Partition) (int64, error) {
+	p.snapshotting.Lock()
+	defer p.snapshotting.Unlock()
 	p.mu.Lock()
 	state := p.group.State()
 	if state.Index == p.snapshotIndex.Load() {

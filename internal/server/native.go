@@ -18,6 +18,7 @@ type nativeState struct {
 	began   time.Time
 	// spareBatch is kept for the next WRITEBATCH.
 	spareBatch *writeBatch
+	backups    int // requests for backups under way
 }
 
 // consumeNative executes the frames at the front of data and returns how many
@@ -211,7 +212,7 @@ func (s *Session) admitRequest(req *wire.Request) error {
 	case user == nil:
 		return errUserGone
 	case req.Op.Writes() && !user.MayWrite(),
-		req.Op == wire.OpSnapshot && !user.MayAdmin(),
+		(req.Op == wire.OpSnapshot || req.Op == wire.OpBackup) && !user.MayAdmin(),
 		req.Op == wire.OpFlush && !user.AllKeys():
 		return errMayNot
 	}
@@ -248,6 +249,8 @@ func (s *Session) serveOp(req *wire.Request) error {
 		return s.nativeSnapshot(req)
 	case wire.OpFlush:
 		return s.nativeFlush(req)
+	case wire.OpBackup:
+		return s.nativeBackup(req)
 	}
 	return wire.ErrUnknownOp
 }

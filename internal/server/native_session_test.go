@@ -403,6 +403,7 @@ func TestNativeOperationsAreHeldToTheUsersRights(t *testing.T) {
 				wire.OpGet: []byte("other"), wire.OpPersist: []byte("other"),
 				wire.OpPut: wire.AppendPut(nil, 0, "other", "x", 0, 0), wire.OpDelete: wire.AppendDelete(nil, 0, "other", 0),
 				wire.OpIncrement: wire.AppendIncrement(nil, 0, "other", 1, 0), wire.OpFlush: nil, wire.OpSnapshot: nil,
+				wire.OpBackup: (&wire.BackupBody{}).Append(nil),
 			} {
 				expect(t, "shop: "+op.Name(), shop.do(op, 0, body), wire.PermissionDenied, "")
 				if op.Writes() {

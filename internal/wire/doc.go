@@ -40,7 +40,8 @@
 //	SCAN                ScanBody
 //	COMMAND             CommandArgs
 //	PING                the body comes back
-//	ADMIN               JSON, see docs/protocol.md
+//	ADMIN               AdminRequest
+//	BACKUP              BackupBody
 //	COUNT, STATS, TOPOLOGY, SNAPSHOT, FLUSH    no body (CheckEmpty)
 //
 // The package does no I/O and holds no state: sessions, time-outs and retries

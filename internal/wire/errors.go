@@ -39,6 +39,7 @@ var (
 	ErrBadExpiry      = &Error{InvalidArgument, "expiry is zero or too far away"}
 	ErrBadTopology    = &Error{InvalidArgument, "topology names a node that it does not list"}
 	ErrNoCommand      = &Error{InvalidArgument, "command has no arguments, or too many"}
+	ErrBackup         = &Error{InvalidArgument, "partition, token and offset of a backup do not fit together"}
 	ErrRESPVersion    = &Error{InvalidArgument, "RESP version is neither 2 nor 3"}
 	ErrTopologyLimits = &Error{TooLarge, "topology is larger than it can be"}
 )

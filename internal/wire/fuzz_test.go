@@ -98,6 +98,12 @@ func walkRequest(frame []byte, lim *Limits) (seen int, err error) {
 			}
 			seen++
 		}
+	case OpBackup:
+		var b BackupBody
+		if err := b.Decode(r.OpFlags, r.Body); err != nil {
+			return 0, err
+		}
+		return 1, nil
 	case OpCommand:
 		var args CommandArgs
 		if err := args.Decode(r.Body); err != nil {
@@ -177,6 +183,10 @@ func FuzzResponse(f *testing.F) {
 			}
 			if again := r.Append(nil); r.Kind == KindReply && r.Flags&ReplyReceipt == 0 && string(again) != string(data[:n]) {
 				t.Fatalf("encodes to %x, was %x", again, data[:n])
+			}
+			var piece BackupPiece
+			if piece.Decode(r.Body) == nil && string(append(piece.AppendHeader(nil), piece.Data...)) != string(r.Body) {
+				t.Fatalf("a piece comes back otherwise: %+v", piece)
 			}
 			var items ItemResults
 			if items.Decode(r.Body) == nil {

@@ -27,7 +27,8 @@ const (
 	OpFlush    Op = 68
 	OpCommand  Op = 69 // a Redis command, see CommandBody
 	OpAdmin    Op = 70 // JSON in, JSON out; role admin
-	// 71 and 72 are reserved for BACKUP and RESTORE.
+	OpBackup   Op = 71 // see BackupBody; role admin
+	// 72 is reserved.
 )
 
 // Name returns the documented name, such as "GET".
@@ -67,6 +68,8 @@ func (o Op) Name() string {
 		return "COMMAND"
 	case OpAdmin:
 		return "ADMIN"
+	case OpBackup:
+		return "BACKUP"
 	}
 	return "OP_" + strconv.Itoa(int(o))
 }
@@ -78,7 +81,7 @@ func (o Op) String() string { return o.Name() }
 func Ops() []Op {
 	return []Op{OpGet, OpGetBatch, OpScan, OpCount,
 		OpPut, OpDelete, OpIncrement, OpExpire, OpPersist, OpWriteBatch,
-		OpPing, OpStats, OpTopology, OpSnapshot, OpFlush, OpCommand, OpAdmin}
+		OpPing, OpStats, OpTopology, OpSnapshot, OpFlush, OpCommand, OpAdmin, OpBackup}
 }
 
 // Writes reports whether the operation may change data or settings, which is what
@@ -118,11 +121,12 @@ const (
 	ExpireIfEarlier uint8 = 1 << 5 // only when the new one is earlier
 )
 
-// Flags of SCAN, SNAPSHOT and COMMAND.
+// Flags of SCAN, SNAPSHOT, COMMAND and BACKUP.
 const (
 	ScanKeysOnly uint8 = 1 << 0 // SCAN: keys without version, expiry and value
 	SnapshotWait uint8 = 1 << 0 // SNAPSHOT: reply when it is done, not when it has started
 	CommandReads uint8 = 1 << 0 // COMMAND: the command only reads
+	BackupEnd    uint8 = 1 << 0 // BACKUP: the token is of no more use
 )
 
 // flagMask returns the operation flags that the operation knows, -1 for an
@@ -145,6 +149,8 @@ func (o Op) flagMask() int {
 		return int(SnapshotWait)
 	case OpCommand:
 		return int(CommandReads)
+	case OpBackup:
+		return int(BackupEnd)
 	case OpGetBatch, OpCount, OpPersist, OpWriteBatch, OpPing, OpStats, OpTopology, OpFlush, OpAdmin:
 		return 0
 	}

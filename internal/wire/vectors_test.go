@@ -41,10 +41,11 @@ type vectorRequest struct {
 	Sequence       uint64 `json:"sequence,omitempty"`
 	Acknowledged   uint64 `json:"acknowledged,omitempty"`
 	vectorBody
-	Keys  []string     `json:"keys,omitempty"`
-	Items []vectorItem `json:"items,omitempty"`
-	RESP  uint8        `json:"resp_version,omitempty"`
-	Args  []string     `json:"args,omitempty"`
+	Keys   []string     `json:"keys,omitempty"`
+	Items  []vectorItem `json:"items,omitempty"`
+	Backup *BackupBody  `json:"backup,omitempty"`
+	RESP   uint8        `json:"resp_version,omitempty"`
+	Args   []string     `json:"args,omitempty"`
 }
 
 // vectorBody holds what the bodies of single operations hold.
@@ -93,6 +94,7 @@ type vectorReply struct {
 	NextCursor   uint64         `json:"next_cursor,omitempty"`
 	Entries      []vectorEntry  `json:"entries,omitempty"`
 	Topology     *Topology      `json:"topology,omitempty"`
+	Piece        *BackupPiece   `json:"piece,omitempty"` // its data is the value
 }
 
 type vectorResult struct {
@@ -205,6 +207,8 @@ func (v *vectorRequest) encode(t *testing.T) []byte {
 			FinishWriteItem(dst, at)
 		}
 		FinishBatch(dst, start, len(v.Items))
+	case OpBackup:
+		dst = v.Backup.Append(dst)
 	case OpCommand:
 		dst = BeginCommand(dst, v.RESP)
 		for _, arg := range v.Args {
@@ -262,6 +266,10 @@ func decodeRequest(frame []byte, lim *Limits) (v vectorRequest, err error) {
 			v.Items = append(v.Items, vectorItem{Op: item.Op.Name(), OpFlags: item.OpFlags, vectorBody: b})
 		}
 	}
+	if r.Op == OpBackup {
+		v.Backup = new(BackupBody)
+		return v, v.Backup.Decode(r.OpFlags, r.Body)
+	}
 	if r.Op == OpCommand {
 		var args CommandArgs
 		if err := args.Decode(r.Body); err != nil {
@@ -306,6 +314,8 @@ func (v *vectorReply) encodeBody(t *testing.T, dst []byte) []byte {
 		return append(v.Meta.Append(dst), v.Value...)
 	case v.Topology != nil:
 		return v.Topology.Append(dst)
+	case v.Piece != nil:
+		return append(v.Piece.AppendHeader(dst), v.Value...)
 	case v.To == "GETBATCH" || v.To == "WRITEBATCH":
 		dst = BeginBatch(dst)
 		for _, item := range v.Items {
@@ -355,6 +365,11 @@ func (v *vectorReply) decode(frame []byte) (got vectorReply, err error) {
 	case "TOPOLOGY", "push":
 		got.Topology = new(Topology)
 		return got, got.Topology.Decode(r.Body)
+	case "BACKUP":
+		got.Piece = new(BackupPiece)
+		err := got.Piece.Decode(r.Body)
+		got.Value, got.Piece.Data = string(got.Piece.Data), nil
+		return got, err
 	case "GETBATCH", "WRITEBATCH":
 		return got, v.decodeItems(&got, r.Body)
 	case "SCAN":
