@@ -298,6 +298,20 @@ func (d *Dir) SetFloors(floors map[uint32]uint64) error {
 	return d.write(next)
 }
 
+// DropFloor returns when it is durable that nothing is known any more of how far a
+// group was. Call it before it is recorded that this node's replica of the group is
+// gone: a later replica of the group begins anew, and need not reach what that one had.
+func (d *Dir) DropFloor(group uint32) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, has := d.floors[group]; !has || group == metaGroup { // whose floor says more than that
+		return nil
+	}
+	next := maps.Clone(d.floors)
+	delete(next, group)
+	return d.write(next)
+}
+
 // write makes FLOORS durable. Requires mu.
 func (d *Dir) write(floors map[uint32]uint64) error {
 	if err := writeText(d.fs, d.file(floorsFile), encodeFloors(floors)); err != nil {

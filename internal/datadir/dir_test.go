@@ -245,6 +245,29 @@ func TestFloorsOnlyRise(t *testing.T) {
 	}
 }
 
+func TestAFloorGoesWithItsReplica(t *testing.T) {
+	fs := newMem(t)
+	d := open(t, fs, want(0, 1))
+	beginLog(t, fs, d)
+	check(t, d.SetFloors(map[uint32]uint64{1: 10, 7: 3}))
+	check(t, d.MarkClustered())
+	for _, group := range []uint32{7, 7, 5, 0} {
+		check(t, d.DropFloor(group))
+	}
+	want1 := map[uint32]uint64{0: 0, 1: 10}
+	if got := d.Floors(); !maps.Equal(got, want1) || !d.Clustered() {
+		t.Errorf("floors are %v", got)
+	}
+	check(t, d.SetFloors(map[uint32]uint64{7: 1}))
+	check(t, d.Close())
+	d = open(t, fs.CrashClone(nil), want(0, 1))
+	defer d.Close()
+	want1[7] = 1
+	if got := d.Floors(); !maps.Equal(got, want1) {
+		t.Errorf("after a restart floors are %v", got)
+	}
+}
+
 // TestACrashLeavesADirectoryThatOpens cuts the power before every change that
 // creating a directory and raising floors twice makes.
 func TestACrashLeavesADirectoryThatOpens(t *testing.T) {

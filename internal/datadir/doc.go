@@ -19,7 +19,8 @@
 //  3. A directory that is not ours, or of a newer format, is left untouched.
 //  4. The log of a group is truncated only after FLOORS says so durably.
 //     Therefore a start that finds neither log nor snapshot up to a group's
-//     floor knows that writes are missing, whatever became of the files.
+//     floor knows that writes are missing, whatever became of the files. A floor is
+//     never lowered; it goes when the node's replica of the group goes.
 //  5. A directory whose log has been in use and is gone does not open
 //     ([ErrLogLost]): what the node has acknowledged, and for whom it has voted, is
 //     gone with it. FLOORS is made before the first write is acknowledged

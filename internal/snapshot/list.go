@@ -86,6 +86,44 @@ func Prune(fs vfs.FS, dir string, group uint32, keep int) error {
 	return errors.Join(failed...)
 }
 
+// Drop removes everything there is of a group: its replica on this node is gone for
+// good, and with it what its bad files are evidence of. The log must say durably that
+// it is gone; a start that finds that repeats a Drop that was cut off.
+func Drop(fs vfs.FS, dir string, group uint32) error {
+	names, err := fs.List(dir)
+	if err != nil {
+		return fmt.Errorf("snapshot: list %s: %w", dir, err)
+	}
+	removed := false
+	for _, name := range names {
+		if g, ok := groupOf(name); !ok || g != group {
+			continue
+		}
+		if err := fs.Remove(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("snapshot: remove what there is of group %d: %w", group, err)
+		}
+		removed = true
+	}
+	if !removed {
+		return nil
+	}
+	if err := fs.SyncDir(dir); err != nil {
+		return fmt.Errorf("snapshot: sync %s: %w", dir, err)
+	}
+	return nil
+}
+
+// groupOf is the group that a file of any kind belongs to.
+func groupOf(name string) (group uint32, ok bool) {
+	if group, _, ok = parseName(name); ok {
+		return group, true
+	}
+	if group, _, ok = parseBadName(name); ok {
+		return group, true
+	}
+	return parseUnfinished(name)
+}
+
 // JoinIndex says up to which index the log of group may go without taking away
 // the fallback: every snapshot that is kept must still join up with the log, so
 // that all of them but one may turn out bad. It is the index of the keep-th

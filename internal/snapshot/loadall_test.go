@@ -299,6 +299,43 @@ func TestPruneKeepsTheNewestGoodOnes(t *testing.T) {
 	assertNames(t, fs, FileName(1, 3), FileName(1, 4), FileName(2, 1))
 }
 
+func TestDropLeavesNothingOfAGroupAndTouchesNoOther(t *testing.T) {
+	fs := newMem(t)
+	keep := []string{FileName(0, 4), FileName(11, 2), FileName(11, 3) + ".bad", "mine.tmp", FileName(11, 5) + ".tmp"}
+	drop := []string{FileName(1, 4), FileName(1, 2), FileName(1, 3) + ".bad", FileName(1, 3) + ".bad.2", FileName(1, 5) + ".tmp", receivedName(1, 9, [8]byte{7})}
+	for _, n := range slices.Concat(keep, drop) {
+		writeFileBytes(t, fs, testDir+"/"+n, []byte("x"))
+	}
+	check(t, Drop(fs, testDir, 1))
+	check(t, Drop(fs, testDir, 1))
+	slices.Sort(keep)
+	assertNames(t, fs.CrashClone(nil), keep...)
+	failure := errors.New("disk")
+	broken := vfs.Inject(fs, func(op vfs.Op) error {
+		if op.Kind == vfs.OpRemove {
+			return failure
+		}
+		return nil
+	})
+	if err := Drop(broken, testDir, 11); !errors.Is(err, failure) || !strings.Contains(err.Error(), "group 11") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestADropThatWasCutOffCanBeRepeated(t *testing.T) {
+	crashEverywhere(t,
+		func(fs vfs.FS) {
+			for i := uint64(60); i <= 62; i++ {
+				write(t, fs, testMeta(1, i), numbered(int(i)))
+			}
+		},
+		func(fs vfs.FS) error { return Drop(fs, testDir, 1) },
+		func(at string, left vfs.FS) {
+			check(t, Drop(left, testDir, 1))
+			assertNames(t, left)
+		})
+}
+
 func TestCleanRemovesOnlyUnfinishedSnapshots(t *testing.T) {
 	fs := newMem(t)
 	write(t, fs, testMeta(1, 2), numbered(2))

@@ -46,20 +46,20 @@ func receivedName(group uint32, index uint64, tag [8]byte) string {
 	return fmt.Sprintf("%s.%x%s", FileName(group, index), tag, tmpSuffix)
 }
 
-// isUnfinished says whether name is the temporary name of a snapshot that is, or
-// was, being written or received.
-func isUnfinished(name string) bool {
+// parseUnfinished says whether name is the temporary name of a snapshot that is, or
+// was, being written or received, and of which group.
+func parseUnfinished(name string) (group uint32, ok bool) {
 	base, isTmp := strings.CutSuffix(name, tmpSuffix)
 	if !isTmp {
-		return false
+		return 0, false
 	}
 	if at := strings.LastIndexByte(base, '.'); at >= 0 {
 		if tag, err := hex.DecodeString(base[at+1:]); err == nil && len(tag) == 8 {
 			base = base[:at]
 		}
 	}
-	_, _, ok := parseName(base)
-	return ok
+	group, _, ok = parseName(base)
+	return group, ok
 }
 
 // parseBadName takes apart the name of a file that SetAside moved.
@@ -110,7 +110,7 @@ func Clean(fs vfs.FS, dir string) error {
 		return fmt.Errorf("snapshot: list %s: %w", dir, err)
 	}
 	for _, name := range names {
-		if !isUnfinished(name) {
+		if _, ok := parseUnfinished(name); !ok {
 			continue
 		}
 		if err := fs.Remove(filepath.Join(dir, name)); err != nil {

@@ -213,7 +213,7 @@ func TestAReceivedSnapshotIsPublishedOnlyWithConsent(t *testing.T) {
 	_, err := receive(fs, file, ReceiveOptions{BeforePublish: func(_ context.Context, info Info) error {
 		names, err := fs.List(testDir)
 		check(t, err)
-		if len(names) != 1 || !isUnfinished(names[0]) {
+		if len(names) != 1 || !unfinished(names[0]) {
 			t.Fatalf("the directory holds %q", names)
 		}
 		check(t, fs.SyncDir(testDir)) // its contents are durable, whatever becomes of its name
@@ -281,7 +281,7 @@ func TestACrashWhileReceivingLeavesTheOldSnapshotOrTheNew(t *testing.T) {
 			}
 			names, err := left.List(testDir)
 			check(t, err)
-			if slices.ContainsFunc(names, isUnfinished) {
+			if slices.ContainsFunc(names, unfinished) {
 				t.Errorf("%s: after the start the directory still holds %q", at, names)
 			}
 		})
@@ -380,6 +380,11 @@ func TestReceivingHoldsLittleOfALargeSnapshot(t *testing.T) {
 	}
 }
 
+func unfinished(name string) bool {
+	_, ok := parseUnfinished(name)
+	return ok
+}
+
 func TestUnfinishedNamesAreRecognisedExactly(t *testing.T) {
 	tag := [8]byte{1, 2, 3, 4, 5, 6, 7, 0xFE}
 	for name, want := range map[string]bool{
@@ -393,7 +398,7 @@ func TestUnfinishedNamesAreRecognisedExactly(t *testing.T) {
 		FileName(1, 7) + ".bad.tmp":            false,
 		FileName(1, 7) + ".0102030405060708.x": false,
 	} {
-		if got := isUnfinished(name); got != want {
+		if got := unfinished(name); got != want {
 			t.Errorf("%s: unfinished %v", name, got)
 		}
 	}
