@@ -228,6 +228,13 @@ func forgeState(stateBytes uint32, blocks []blockHeader, bodies [][]byte, change
 	return append(file, f.encode()...)
 }
 
+// unknownFlags is a file without a block whose header has a flag too many.
+func unknownFlags() []byte {
+	file := forge(nil, nil, nil)
+	file[44] = 2
+	return mended(file)
+}
+
 func TestContradictionsWithValidChecksumsAreRefused(t *testing.T) {
 	entry := appendPrefix(nil, 40, &store.Entry{Key: []byte("k"), Value: []byte("v"), Version: 7})
 	entry = append(entry, "kv"...)
@@ -256,7 +263,7 @@ func TestContradictionsWithValidChecksumsAreRefused(t *testing.T) {
 		"fewer entries than said": forge([]blockHeader{{kind: kindEntries, entries: 2}}, [][]byte{append(bytes.Clone(entry), entry[:3]...)}, nil),
 		"count differs":           forge([]blockHeader{{kind: kindEntries, entries: 2}}, [][]byte{entry}, nil),
 		"entry reaches out":       forge([]blockHeader{one}, [][]byte{entry[:len(entry)-1]}, nil),
-		"unknown flags":           forge([]blockHeader{one}, [][]byte{append([]byte{0x80}, entry[1:]...)}, nil),
+		"unknown entry flags":     forge([]blockHeader{one}, [][]byte{append([]byte{0x80}, entry[1:]...)}, nil),
 		"version below zero":      forge([]blockHeader{one}, [][]byte{{0, 1, 1, 41, 'k', 'v'}}, nil),
 		"expiry zero":             forge([]blockHeader{one}, [][]byte{{1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 'k', 'v'}}, nil),
 		"varint without end":      forge([]blockHeader{one}, [][]byte{bytes.Repeat([]byte{0xFF}, 40)[:40]}, nil),
@@ -279,6 +286,7 @@ func TestContradictionsWithValidChecksumsAreRefused(t *testing.T) {
 		"more state than allowed": forgeState(MaxStateBytes+1, []blockHeader{state, one}, [][]byte{s, entry}, nil),
 		"state and no blocks":     forgeState(5, nil, nil, func(f *footer) { f.bodyBytes = 5 }),
 		"entries of the state":    forgeState(8, []blockHeader{state, one}, [][]byte{make([]byte, 8), entry}, func(f *footer) { f.entries = 3 }),
+		"unknown flags":           unknownFlags(),
 		"footer: blocks":          forge([]blockHeader{one}, [][]byte{entry}, func(f *footer) { f.blocks = 2 }),
 		"footer: no blocks":       forge([]blockHeader{one}, [][]byte{entry}, func(f *footer) { f.blocks = 0; f.bodyBytes = 0; f.entries = 0 }),
 		"footer: many blocks":     forge([]blockHeader{one}, [][]byte{entry}, func(f *footer) { f.blocks = 1 << 60 }),

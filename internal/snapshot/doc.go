@@ -42,7 +42,7 @@
 //	 24   8  index: the image holds the effect of every log record up to it
 //	 32   8  stamp: the group's log time at index, unix ms
 //	 40   4  partitions of the data directory
-//	 44   4  zero
+//	 44   4  flags: 1 the replica was one of a Raft group; other bits are zero
 //	 48  16  cluster id
 //	 64   8  created: wall clock, unix ms
 //	 72   4  bytes of the state, at most [MaxStateBytes]
@@ -52,7 +52,7 @@
 // The first 16 bytes and the CRC at 124 keep their places in every future
 // version, so that a file of a newer version can be told from a damaged one.
 //
-// Version 1 had neither a state nor its length at 72; it is still read. What is
+// Version 1 had no flags, no state, and no length of it at 72; it is still read. What is
 // written is always version 2, which a program that knows version 1 alone refuses
 // as newer.
 //

@@ -11,6 +11,8 @@ const (
 	formatVersion  = 2 // what is written
 	versionNoState = 1 // still read: it has no state
 
+	metaRaft = 1 << 0 // flag: Meta.Raft
+
 	headerBytes      = 128
 	headerCRCOff     = headerBytes - 4
 	footerBytes      = 64
@@ -50,6 +52,11 @@ type Meta struct {
 	Stamp   int64  // the group's log time at Index, unix ms
 	Entries uint64 // in the file; Write ignores it
 
+	// Raft: the replica was one of a Raft group. A start must know before it reads the
+	// log, whose first records on that may have been given up: entries of such a group
+	// are not committed by being there.
+	Raft bool
+
 	Partitions uint32   // of the data directory; a slot's partition depends on it
 	Cluster    [16]byte // whose data this is
 
@@ -80,6 +87,9 @@ func (h *header) encode() []byte {
 	le.PutUint64(b[24:], h.Index)
 	le.PutUint64(b[32:], uint64(h.Stamp))
 	le.PutUint32(b[40:], h.Partitions)
+	if h.Raft {
+		le.PutUint32(b[44:], metaRaft)
+	}
 	copy(b[48:64], h.Cluster[:])
 	le.PutUint64(b[64:], uint64(h.created))
 	le.PutUint32(b[72:], h.stateBytes)
@@ -115,6 +125,10 @@ func decodeHeader(path string, b []byte) (header, error) {
 	h.created = int64(le.Uint64(b[64:]))
 	if h.version == versionNoState {
 		return h, nil
+	}
+	flags := le.Uint32(b[44:])
+	if h.Raft = flags&metaRaft != 0; flags&^metaRaft != 0 {
+		return h, corrupt(path, 44, "the header has unknown flags %#x", flags)
 	}
 	if h.stateBytes = le.Uint32(b[72:]); h.stateBytes > MaxStateBytes {
 		return h, corrupt(path, 72, "the header says %d bytes of state, the limit is %d", h.stateBytes, MaxStateBytes)

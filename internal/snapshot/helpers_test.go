@@ -63,6 +63,7 @@ func testMeta(group uint32, index uint64) Meta {
 // withState gives m a state of n bytes that do not compress.
 func withState(m Meta, n int) Meta {
 	m.State = incompressible(1, n, byte(m.Group)).all[0].Value
+	m.Raft = true
 	return m
 }
 
