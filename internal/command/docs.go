@@ -13,6 +13,7 @@ var groups = []struct{ name, title string }{
 	{"connection", "Connection"},
 	{"server", "Server"},
 	{"cluster", "Cluster"},
+	{"vegadb", "VegaDB's own"},
 }
 
 // WriteMarkdown writes docs/commands.md: every command with its arguments.
@@ -24,7 +25,8 @@ Written from the command table by ` + "`go test ./internal/command -update`" + `
 
 Replies and error texts are those of Redis 7.2. "Since" names the Redis version that brought the
 command. A *read* or *write* concerns the keys it names and nothing else; a write is logged before it
-is acknowledged. Where a command names several keys, those of one partition change together.
+is acknowledged. Where a command names several keys, those of one partition change together; on a node
+that has peers they must be in one slot, which keys with the same hash tag (` + "`{…}`" + `) are.
 
 | | commands |
 | --- | --- |

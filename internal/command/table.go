@@ -17,6 +17,7 @@ var theTable = newTable(
 	expiryCommands(),
 	serverCommands(),
 	clusterCommands(),
+	vegaCommands(),
 )
 
 // newTable checks the specs and fills in what they leave to be derived. A fault

@@ -22,6 +22,10 @@ type Server struct {
 	MaxValueBytes int64
 	SweepBudget   time.Duration // per sweep, every 100 ms
 
+	// Reads in a cluster that do not say what they need.
+	ReadConsistency string        // one of ReadLevels
+	ReadMaxAge      time.Duration // of level bounded
+
 	// Log and snapshots.
 	LogSegmentBytes  int64
 	LogQueueBytes    int64
@@ -64,6 +68,9 @@ const (
 	FsyncNever    = "never"
 )
 
+// ReadLevels are what Server.ReadConsistency can be, from the strongest on.
+func ReadLevels() []string { return []string{"linearizable", "lease", "session", "bounded", "local"} }
+
 // Default returns the settings of a server started with no flags: durable,
 // on loopback, with limits that fit a small machine.
 func Default() Server {
@@ -75,6 +82,9 @@ func Default() Server {
 		Fsync:         FsyncAlways,
 		MaxValueBytes: 64 << 20,
 		SweepBudget:   time.Millisecond,
+
+		ReadConsistency: "linearizable",
+		ReadMaxAge:      time.Second,
 
 		LogSegmentBytes:  64 << 20,
 		LogQueueBytes:    64 << 20,

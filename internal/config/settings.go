@@ -100,6 +100,19 @@ func dataSettings() []*Setting {
 			bind: func(c *Server) value { return sizeValue{&c.MaxValueBytes, 1 << 10, 512 << 20, false} },
 		},
 		{
+			Name: "read-consistency", Group: groupData, Example: "lease", Runtime: true,
+			Help:   "what reads in a cluster can rely on unless they ask for another level",
+			Detail: "One of `linearizable`, `lease`, `session`, `bounded`, `local`. `linearizable` reflects every write acknowledged before. `lease` does too as long as clocks run at about the same speed, without a round trip. `session` reflects what the connection has seen and written itself, `bounded` everything older than `read-max-age`, `local` whatever the node has; these three are served by any replica. A connection or a request may ask for another level. A lone node always gives linearizable.",
+			bind:   func(c *Server) value { return enumValue{&c.ReadConsistency, ReadLevels(), nil} },
+		},
+		{
+			Name: "read-max-age", Group: groupData, Example: "200ms", Runtime: true,
+			Help: "how far behind data may be that reads of level bounded get unless they say",
+			bind: func(c *Server) value {
+				return durationValue{&c.ReadMaxAge, time.Millisecond, time.Hour, false}
+			},
+		},
+		{
 			Name: "sweep-budget", Group: groupData, Example: "5ms",
 			Help:   "time given every 100 ms to reclaiming expired keys",
 			Detail: "Expired keys are never shown, reclaimed or not; this bounds how long they hold memory.",

@@ -46,15 +46,15 @@ var aheadPool = sync.Pool{New: func() any { return new(ahead) }}
 // worthLookingAhead reports whether the session is in its plain state, in which
 // one command after another is executed, and there is data enough.
 func (s *Session) worthLookingAhead() bool {
-	return s.user != nil && s.waitHead == nil && s.muchData() && s.srv.node.Ready()
+	return s.user != nil && s.waitHead == nil && s.muchData() && s.ready
 }
 
 // muchData reports whether there is more data than the processor's cache holds.
-func (s *Session) muchData() bool { return s.srv.node.Memory().Used() > aheadFrom }
+func (s *Session) muchData() bool { return s.srv.memory.Used() > aheadFrom }
 
 // placeOf finds where key lives.
 func (s *Session) placeOf(key []byte) place {
-	p := s.srv.node.Partition(key)
+	p := s.srv.partition(key)
 	return place{p, p.Table.Hash(key)}
 }
 
@@ -100,7 +100,7 @@ func fetch(places []place) {
 
 // runFramesAhead is runAhead for the native protocol.
 func (s *Session) runFramesAhead(data []byte) (took int) {
-	if !s.muchData() || !s.srv.node.Ready() {
+	if !s.muchData() || !s.ready {
 		return 0
 	}
 	var frames [aheadCommands][]byte
@@ -120,7 +120,7 @@ func (s *Session) runFramesAhead(data []byte) (took int) {
 	}
 	fetch(places[:n])
 	for i := range n {
-		if s.parked || s.closing || s.waits >= int(s.srv.limits.MaxInFlight) || s.crowded() {
+		if s.parked || s.closing || s.tooManyWait() || s.crowded() {
 			break
 		}
 		s.place = places[i]
@@ -140,7 +140,7 @@ func (s *Session) placeOfFrame(frame []byte) place {
 	switch {
 	case req.Op == wire.OpGet:
 		return s.placeOf(req.Body)
-	case req.Op == wire.OpPut && !s.srv.node.Deferred():
+	case req.Op == wire.OpPut && !s.deferred:
 		var put wire.PutBody
 		if put.Decode(req.OpFlags, req.Body, &s.srv.limits) == nil {
 			return s.placeOf(put.Key)
@@ -193,7 +193,7 @@ func (s *Session) fetchAhead(a *ahead, n int) {
 		if c.spec, c.err = command.Resolve(args); c.err != nil || c.spec.Kind == command.KindServer {
 			continue
 		}
-		if c.spec.Kind == command.KindWrite && s.srv.node.Deferred() {
+		if c.spec.Kind == command.KindWrite && s.deferred {
 			continue // applied later, by somebody else
 		}
 		a.places[i] = s.placeOf(args[c.spec.FirstKey])

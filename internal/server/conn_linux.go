@@ -276,6 +276,7 @@ func (c *conn) end() {
 	c.unsent = backlog{}
 	c.loop.srv.noteEnd(c.ses)
 	c.loop.srv.forget(c.ses)
+	c.ses.drain()
 	delete(c.loop.conns, c.fd)
 	unix.Close(int(c.fd)) // takes it out of epoll too
 }

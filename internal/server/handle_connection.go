@@ -55,6 +55,7 @@ func handleQuit(s *Session, _ *command.Spec, _ [][]byte) {
 func handleReset(s *Session, _ *command.Spec, _ [][]byte) {
 	s.w.Proto = 2
 	s.name = ""
+	s.reads = readState{}
 	if s.needAuth {
 		s.user = nil
 		s.setParserLimits()
@@ -173,6 +174,15 @@ func handleHello(s *Session, spec *command.Spec, args [][]byte) {
 	}
 }
 
+// redisMode is what HELLO and INFO call the way the server is run. A lone node answers
+// cluster clients as well, but has no need of them.
+func (s *Server) redisMode() string {
+	if s.node.Clustered() {
+		return "cluster"
+	}
+	return "standalone"
+}
+
 func (s *Session) writeHello(w *resp.Writer) {
 	w.Map(7)
 	w.BulkString("server")
@@ -184,7 +194,7 @@ func (s *Session) writeHello(w *resp.Writer) {
 	w.BulkString("id")
 	w.Int(int64(s.id))
 	w.BulkString("mode")
-	w.BulkString("standalone")
+	w.BulkString(s.srv.redisMode())
 	w.BulkString("role")
 	w.BulkString("master")
 	w.BulkString("modules")

@@ -14,7 +14,7 @@ import (
 func keyspaceHandlers() map[string]handler {
 	return map[string]handler{
 		"scan": handleScan, "keys": handleKeys,
-		"dbsize":   func(s *Session, _ *command.Spec, _ [][]byte) { s.w.Int(s.srv.node.Keys()) },
+		"dbsize":   func(s *Session, _ *command.Spec, _ [][]byte) { s.w.Int(s.srv.keys(s.shown())) },
 		"flushall": handleFlush, "flushdb": handleFlush,
 	}
 }
@@ -79,9 +79,9 @@ func handleScan(s *Session, _ *command.Spec, args [][]byte) {
 	// behind the place where it goes.
 	var keys resp.Writer
 	n := 0
-	next := o.cursor
+	next, shown := o.cursor, s.shown()
 	for left := o.count; ; { // in steps, since keys may be large: COUNT is a hint
-		next = s.srv.node.Scan(next, min(left, scanStep), func(e *store.Entry) {
+		next = s.srv.scan(next, min(left, scanStep), shown, func(e *store.Entry) {
 			if matches(e, s.now, s.user, o.pattern, o.kind) {
 				keys.Bulk(e.Key)
 				n++
@@ -104,12 +104,12 @@ const keysStep = 1024
 // handleKeys lists on a goroutine of its own: it holds up nobody but its client.
 func handleKeys(s *Session, spec *command.Spec, args [][]byte) {
 	pattern := append([]byte(nil), args[1]...)
-	user, now, limit := s.user, s.now, s.srv.live.Current().OutputLimit
+	user, now, limit, shown := s.user, s.now, s.srv.live.Current().OutputLimit, s.shown()
 	s.async(spec, func(ctx context.Context, w *resp.Writer) {
 		keys := resp.Writer{Proto: w.Proto}
 		n := 0
 		for cursor := uint64(0); ; {
-			cursor = s.srv.node.Scan(cursor, keysStep, func(e *store.Entry) {
+			cursor = s.srv.scan(cursor, keysStep, shown, func(e *store.Entry) {
 				if matches(e, now, user, pattern, nil) {
 					keys.Bulk(e.Key)
 					n++

@@ -141,7 +141,7 @@ func handleConfigSet(s *Session, _ *command.Spec, args [][]byte) {
 // applySettings carries out what CONFIG SET changed, besides what is read from
 // the settings each time it is needed.
 func (s *Server) applySettings(old, now *config.Server) error {
-	s.node.Memory().SetLimit(now.MemoryLimit)
+	s.memory.SetLimit(now.MemoryLimit)
 	if s.opts.SettingsChanged != nil {
 		return s.opts.SettingsChanged(old, now)
 	}

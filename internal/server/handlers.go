@@ -22,7 +22,7 @@ func (h handlers) serve(s *Session, spec *command.Spec, args [][]byte) { h[spec.
 // test of this package meets.
 func newHandlers() handlers {
 	named := map[string]handler{}
-	for _, group := range []map[string]handler{connectionHandlers(), clientHandlers(), keyspaceHandlers(), serverHandlers(), clusterHandlers()} {
+	for _, group := range []map[string]handler{connectionHandlers(), clientHandlers(), keyspaceHandlers(), serverHandlers(), clusterHandlers(), vegaHandlers()} {
 		for name, h := range group {
 			named[name] = h
 		}

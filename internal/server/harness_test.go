@@ -116,7 +116,7 @@ func (h *harness) connect() *testConn {
 
 // preload puts an entry into the table, past sessions and the log.
 func (h *harness) preload(key string, size int) {
-	p := h.srv.node.Partition([]byte(key))
+	p := h.srv.partition([]byte(key))
 	hash := p.Table.Hash([]byte(key))
 	stripe := p.Table.Stripe(hash)
 	stripe.Lock()

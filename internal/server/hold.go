@@ -1,26 +1,45 @@
 package server
 
-// heldCommand is a command that has been taken off the input but must wait for
-// what is in flight before it. Its arguments are copies: the input moves on.
-type heldCommand struct {
-	full bool
+// argsCopy is a copy of a command's arguments: the input they are in moves on.
+type argsCopy struct {
 	buf  []byte
 	args [][]byte
+}
+
+func (c *argsCopy) set(args [][]byte) {
+	c.buf, c.args = c.buf[:0], c.args[:0]
+	for _, arg := range args {
+		c.buf = append(c.buf, arg...)
+	}
+	rest := c.buf
+	for _, arg := range args {
+		c.args = append(c.args, rest[:len(arg):len(arg)])
+		rest = rest[len(arg):]
+	}
+}
+
+// release lets go of unusually large buffers.
+func (c *argsCopy) release() {
+	if cap(c.buf) > keepWaitBytes || cap(c.args) > keepArgs {
+		*c = argsCopy{}
+	}
+}
+
+// keepArgs is the longest list of arguments that is kept for reuse.
+const keepArgs = 64
+
+// heldCommand is a command that has been taken off the input but must wait for
+// what is in flight before it.
+type heldCommand struct {
+	full bool
+	argsCopy
 }
 
 // hold parks the session with a command.
 func (s *Session) hold(args [][]byte) {
 	s.parked = true
-	h := &s.held
-	h.full, h.buf, h.args = true, h.buf[:0], h.args[:0]
-	for _, arg := range args {
-		h.buf = append(h.buf, arg...)
-	}
-	rest := h.buf
-	for _, arg := range args {
-		h.args = append(h.args, rest[:len(arg):len(arg)])
-		rest = rest[len(arg):]
-	}
+	s.held.full = true
+	s.held.set(args)
 }
 
 // resumeHeld serves the held command, if there is one. It reports whether the
@@ -36,7 +55,7 @@ func (s *Session) resumeHeld() bool {
 	s.batch.begin()
 	s.execute(args)
 	s.batch.end(s.srv)
-	if !h.full && len(args) <= 64 {
+	if !h.full && len(args) <= keepArgs {
 		clear(args) // they would hold on to the buffer
 		h.args = args[:0]
 	}

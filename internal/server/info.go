@@ -27,7 +27,7 @@ func infoSections() []infoSection {
 		{name: "Server", write: infoServer}, {name: "Clients", write: infoClients}, {name: "Memory", write: infoMemory},
 		{name: "Persistence", write: infoPersistence}, {name: "Stats", write: infoStats}, {name: "Replication", write: infoReplication},
 		{name: "CPU", write: infoCPU}, {name: "Commandstats", write: infoCommandStats, extra: true},
-		{name: "Cluster", write: func(_ *Server, b *infoWriter) { b.field("cluster_enabled", 0) }},
+		{name: "Cluster", write: infoCluster},
 		{name: "Keyspace", write: infoKeyspace},
 	}
 }
@@ -56,7 +56,7 @@ func handleInfo(s *Session, _ *command.Spec, args [][]byte) {
 func infoServer(s *Server, b *infoWriter) {
 	nodeID, clusterID := s.node.Identity()
 	b.field("redis_version", redisVersion)
-	b.field("redis_mode", "standalone")
+	b.field("redis_mode", s.redisMode())
 	b.field("vegadb_version", s.opts.Version)
 	b.field("os", runtime.GOOS)
 	b.field("arch_bits", 32<<(^uint(0)>>63))
@@ -147,6 +147,34 @@ func infoCommandStats(s *Server, b *infoWriter) {
 		b.field("cmdstat_"+strings.ToLower(c.Name), fmt.Sprintf("calls=%d,usec=%.0f,usec_per_call=%.2f,rejected_calls=0,failed_calls=%d",
 			c.Calls, usec, usec/float64(max(c.Calls, 1)), c.Errors))
 	}
+}
+
+func infoCluster(s *Server, b *infoWriter) {
+	clustered := s.node.Clustered()
+	b.field("cluster_enabled", boolInt(clustered))
+	if !clustered {
+		return
+	}
+	leads, holds := s.share()
+	t, _ := s.node.Topology()
+	b.field("cluster_epoch", t.Epoch)
+	b.field("cluster_nodes", len(t.Nodes))
+	b.field("partitions", len(s.partitions))
+	b.field("partitions_led", leads)
+	b.field("partitions_held", holds)
+}
+
+// share is how many partitions the node leads, and of how many it has a replica.
+func (s *Server) share() (leads, holds int) {
+	for _, p := range s.partitions {
+		if s.node.Leads(p) {
+			leads++
+		}
+		if s.node.Holds(p) {
+			holds++
+		}
+	}
+	return leads, holds
 }
 
 func infoKeyspace(s *Server, b *infoWriter) {

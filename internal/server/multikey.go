@@ -36,10 +36,10 @@ func (m *multiKey) release() {
 }
 
 // locate finds the partition of each key of a request, in the order of the request.
-func (m *multiKey) locate(n *node.Node, spec *command.Spec, args [][]byte) {
+func (m *multiKey) locate(s *Server, spec *command.Spec, args [][]byte) {
 	m.keys = m.keys[:0]
 	for i := spec.FirstKey; i < len(args); i += spec.KeyStep {
-		m.keys = append(m.keys, keyPlace{n.Partition(args[i]), i})
+		m.keys = append(m.keys, keyPlace{s.partition(args[i]), i})
 	}
 }
 
@@ -60,7 +60,7 @@ var errReplyTooLarge = &resp.Error{Code: "ERR", Text: "the values asked for exce
 // as of one moment; between partitions there is no such promise.
 func (s *Session) readKeys(spec *command.Spec, args [][]byte) {
 	m := &s.multi
-	m.locate(s.srv.node, spec, args)
+	m.locate(s.srv, spec, args)
 	defer m.release()
 	var locked *store.Table
 	var mask uint64
@@ -121,7 +121,7 @@ func (s *Session) readOne(spec *command.Spec, t *store.Table, args [][]byte, loc
 // of them in one append to the log.
 func (s *Session) writeKeys(spec *command.Spec, args [][]byte) {
 	m := &s.multi
-	m.locate(s.srv.node, spec, args)
+	m.locate(s.srv, spec, args)
 	defer m.release()
 	slices.SortStableFunc(m.keys, func(a, b keyPlace) int { return cmp.Compare(a.p.Number, b.p.Number) })
 	limit := s.srv.live.Current().MaxValueBytes
@@ -149,21 +149,27 @@ func (s *Session) writeKeys(spec *command.Spec, args [][]byte) {
 
 // submitParts hands a write of several partitions to the node.
 func (s *Session) submitParts(spec *command.Spec, parts []node.Part, args [][]byte) {
-	if !s.srv.node.Deferred() {
+	if !s.deferred {
 		s.inline.spec, s.inline.sum = spec, merge{}
 		for i := range parts {
 			parts[i].Sink = &s.inline
 		}
-		if err := s.submitAllInline(parts); err != nil {
-			s.refused(err, args)
+		switch err := s.submitAllInline(parts); {
+		case s.becameDeferred(err): // go on below
+		case err != nil:
+			s.refused(spec, err, args)
+			return
+		default:
+			s.inline.sum.reply(spec, &s.w)
 			return
 		}
-		s.inline.sum.reply(spec, &s.w)
-		return
 	}
 	w := s.newWait()
-	w.spec = spec
-	w.left.Store(int32(len(parts)))
+	w.spec, w.slot = spec, slotOf(spec, args)
+	w.expect(len(parts))
+	if len(parts) == 1 {
+		w.p = parts[0].Partition
+	}
 	for i := range parts {
 		parts[i].Sink = w
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/auth"
+	"github.com/prakashpandey/vegadb/internal/node"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -18,7 +19,9 @@ type nativeState struct {
 	began   time.Time
 	// spareBatch is kept for the next WRITEBATCH.
 	spareBatch *writeBatch
-	backups    int // requests for backups under way
+	backups    int           // requests for backups under way
+	waited     time.Duration // of the read being executed: for leave
+	partAt     partIndex     // scratch
 }
 
 // consumeNative executes the frames at the front of data and returns how many
@@ -34,8 +37,8 @@ func (s *Session) consumeNative(data []byte) int {
 			n += took
 			continue
 		}
-		if s.waits >= int(s.srv.limits.MaxInFlight) {
-			s.parked = true // the peer sent more than it may have in flight
+		if s.tooManyWait() {
+			s.parked = true
 			break
 		}
 		if took := s.runFramesAhead(data[n:]); took > 0 {
@@ -54,6 +57,12 @@ func (s *Session) consumeNative(data []byte) int {
 		s.executeFrame(frame)
 	}
 	return n
+}
+
+// tooManyWait reports whether the peer has sent more than it may have in flight, or
+// the reads that wait hold much.
+func (s *Session) tooManyWait() bool {
+	return s.waits >= int(s.srv.limits.MaxInFlight) || s.readBytes >= maxReadBytes
 }
 
 // lastWords tells the peer, in a reply to no request, why the connection ends.
@@ -79,8 +88,7 @@ func (s *Session) greet(data []byte) int {
 	if took == 0 {
 		return 0
 	}
-	version := hello.Negotiate()
-	if version == 0 {
+	if hello.Negotiate() == 0 {
 		s.refuseHello(&wire.Error{Status: wire.UnsupportedVersion, Text: "this server speaks protocol version 1"})
 		s.fail(closedProtocolError, errors.New("unknown protocol version"))
 		return took
@@ -88,10 +96,10 @@ func (s *Session) greet(data []byte) int {
 	s.name = hello.ClientName
 	s.publishInfo()
 	if !s.needAuth {
-		s.welcome(version)
+		s.welcome(&hello)
 		return took
 	}
-	s.checkPassword(&hello, version)
+	s.checkPassword(&hello)
 	return took
 }
 
@@ -107,7 +115,7 @@ func (s *Session) refuseHello(err error) {
 
 // checkPassword authenticates on a goroutine of its own: a key derivation takes
 // longer than an event loop may.
-func (s *Session) checkPassword(hello *wire.ClientHello, version uint16) {
+func (s *Session) checkPassword(hello *wire.ClientHello) {
 	if hello.Auth != wire.AuthPassword {
 		err := &wire.Error{Status: wire.Unauthenticated, Text: "this server wants a user name and a password"}
 		s.refuseHello(err)
@@ -115,6 +123,7 @@ func (s *Session) checkPassword(hello *wire.ClientHello, version uint16) {
 		return
 	}
 	name, password := hello.Username, hello.Password
+	hello.Password = ""
 	if name == "" {
 		name = auth.DefaultName
 	}
@@ -132,18 +141,25 @@ func (s *Session) checkPassword(hello *wire.ClientHello, version uint16) {
 			return
 		}
 		s.logIn(user)
-		s.welcome(version)
+		s.welcome(hello)
 	})
 }
 
+// serverFeatures are the optional abilities that this server has.
+const serverFeatures = wire.FeaturePush | wire.FeatureSessions
+
 // welcome ends the handshake.
-func (s *Session) welcome(version uint16) {
+func (s *Session) welcome(hello *wire.ClientHello) {
 	s.native.greeted = true
 	s.meta.greeted.Store(true)
 	nodeID, clusterID := s.srv.node.Identity()
+	topology, version := s.srv.node.Topology()
 	reply := wire.ServerHello{
-		Status: wire.OK, Version: version, Limits: s.srv.limits, Epoch: topologyEpoch,
-		NodeID: nodeID, ClusterID: clusterID, ServerVersion: s.srv.opts.Version,
+		Status: wire.OK, Version: hello.Negotiate(), Features: hello.Features & serverFeatures, Limits: s.srv.limits, Epoch: topology.Epoch,
+		NodeID: nodeID, ClusterID: clusterID, ServerVersion: s.srv.opts.Version, TimeMs: uint64(s.srv.nowMs()),
+	}
+	if reply.Features&wire.FeaturePush != 0 {
+		s.wantPushes(version)
 	}
 	s.w.Buf = reply.Append(s.w.Buf)
 }
@@ -152,6 +168,11 @@ func (s *Session) welcome(version uint16) {
 func (s *Session) executeFrame(frame []byte) {
 	req := &s.native.req
 	err := req.Decode(frame)
+	if err != nil {
+		req.Flags = 0 // what the reply should have is not known
+	} else if req.Flags&wire.FlagEpoch != 0 {
+		s.compareEpochs(req)
+	}
 	st, waits := &s.srv.stats.native[req.Op], s.waits
 	if err == nil {
 		err = s.admitRequest(req)
@@ -164,7 +185,7 @@ func (s *Session) executeFrame(frame []byte) {
 	}
 	if err != nil {
 		s.batch.find(st).errors++
-		s.w.Buf = appendFailure(s.w.Buf, req.ID, err)
+		s.w.Buf = appendFailure(s.w.Buf, req, err)
 	}
 	req.Body = nil
 }
@@ -173,13 +194,18 @@ func (s *Session) executeFrame(frame []byte) {
 // good part of its queue.
 const busyRetryMs = 5
 
-func appendFailure(dst []byte, id uint32, err error) []byte {
+func appendFailure(dst []byte, req *wire.Request, err error) []byte {
 	status, text := statusOf(err)
 	var retry uint32
-	if status == wire.Busy {
+	switch status {
+	case wire.NotLeader:
+		var elsewhere *node.NotLeaderError
+		errors.As(err, &elsewhere)
+		return wire.AppendNotLeader(dst, req.ID, elsewhere.Addr, newerEpoch(req), text)
+	case wire.Busy:
 		retry = busyRetryMs
 	}
-	return wire.AppendErrorReply(dst, id, status, retry, text)
+	return wire.AppendErrorReply(dst, req.ID, status, retry, text)
 }
 
 // Refusals of requests. Shared, never changed.
@@ -188,6 +214,7 @@ var (
 	errNotReady     = &wire.Error{Status: wire.Loading, Text: "the node is loading its data"}
 	errUserGone     = &wire.Error{Status: wire.Unauthenticated, Text: "the user was removed; connect again"}
 	errNotDurable   = &wire.Error{Status: wire.Unsupported, Text: "the node keeps nothing on disk: it cannot give the durability asked for"}
+	errPeersPolicy  = &wire.Error{Status: wire.Unsupported, Text: "a node with peers gives no more durability than its fsync setting says"}
 	errMayNot       = &wire.Error{Status: wire.PermissionDenied, Text: "the user's role does not allow this operation"}
 	errKeyForbidden = &wire.Error{Status: wire.PermissionDenied, Text: "the key is outside the user's prefixes"}
 	errMemoryLimit  = &wire.Error{Status: wire.MemoryLimit, Text: "the memory limit is reached; delete something or raise memory-limit"}
@@ -198,11 +225,21 @@ func (s *Session) admitRequest(req *wire.Request) error {
 	if req.Flags&wire.FlagDeadline != 0 && req.DeadlineMs == 0 {
 		return errDeadline
 	}
-	if !s.srv.node.Ready() && req.Op != wire.OpPing && req.Op != wire.OpStats {
+	if !s.ready && req.Op != wire.OpPing && req.Op != wire.OpStats {
 		return errNotReady
 	}
-	if s.wantsSync(req) && !s.srv.node.Persistent() {
-		return errNotDurable
+	if s.wantsSync(req) {
+		switch {
+		case !s.srv.node.Persistent():
+			return errNotDurable
+		case s.deferred:
+			return errPeersPolicy
+		}
+	}
+	if req.Flags&wire.FlagSession != 0 {
+		if err := s.judgeSession(req); err != nil {
+			return err
+		}
 	}
 	if !s.needAuth {
 		return nil
@@ -211,8 +248,8 @@ func (s *Session) admitRequest(req *wire.Request) error {
 	switch {
 	case user == nil:
 		return errUserGone
-	case req.Op.Writes() && !user.MayWrite(),
-		(req.Op == wire.OpSnapshot || req.Op == wire.OpBackup) && !user.MayAdmin(),
+	case req.Writes() && !user.MayWrite(),
+		(req.Op == wire.OpSnapshot || req.Op == wire.OpBackup || req.Op == wire.OpAdmin) && !user.MayAdmin(),
 		req.Op == wire.OpFlush && !user.AllKeys():
 		return errMayNot
 	}
@@ -226,16 +263,12 @@ func (s *Session) allowed(key []byte) bool {
 
 func (s *Session) serveOp(req *wire.Request) error {
 	switch req.Op {
-	case wire.OpGet:
-		return s.nativeGet(req)
+	case wire.OpGet, wire.OpGetBatch, wire.OpScan:
+		return s.nativeRead(req)
 	case wire.OpPut, wire.OpDelete, wire.OpIncrement, wire.OpExpire, wire.OpPersist:
 		return s.nativeWrite(req)
-	case wire.OpGetBatch:
-		return s.nativeGetBatch(req)
 	case wire.OpWriteBatch:
 		return s.nativeWriteBatch(req)
-	case wire.OpScan:
-		return s.nativeScan(req)
 	case wire.OpCount:
 		return s.nativeCount(req)
 	case wire.OpPing:
@@ -251,6 +284,10 @@ func (s *Session) serveOp(req *wire.Request) error {
 		return s.nativeFlush(req)
 	case wire.OpBackup:
 		return s.nativeBackup(req)
+	case wire.OpCommand:
+		return s.nativeCommand(req)
+	case wire.OpAdmin:
+		return s.nativeAdmin(req)
 	}
 	return wire.ErrUnknownOp
 }
@@ -261,7 +298,8 @@ func (s *Session) nativeAsync(work func(ctx context.Context, w *wait), then func
 	w := s.newWait()
 	w.asyncFn = then
 	if s.native.greeted {
-		w.native.req.Op = s.native.req.Op
+		w.native.req = s.native.req
+		w.native.req.Body = nil
 	}
 	s.srv.background.Add(1)
 	go func() {

@@ -34,7 +34,7 @@ func (s *Session) nativeBackup(req *wire.Request) error {
 		return err
 	}
 	switch {
-	case int(body.Partition) >= len(s.srv.node.Partitions()):
+	case int(body.Partition) >= len(s.srv.partitions):
 		return errNoPartition
 	case s.native.backups >= backupsPerSession:
 		return node.ErrBackupBusy
@@ -58,7 +58,7 @@ func (s *Session) nativeBackup(req *wire.Request) error {
 		case errors.Is(err, node.ErrBackupGone):
 			w.reply.Buf = wire.AppendReply(w.reply.Buf, id, wire.NotFound, 0, nil) // an answer, not an error: no text
 		case err != nil:
-			w.answer(id, err)
+			w.answer(nil, err)
 		}
 	}, func() { s.native.backups-- })
 	return nil
@@ -66,7 +66,7 @@ func (s *Session) nativeBackup(req *wire.Request) error {
 
 // backUp renders the reply to one request into w, or returns why there is none.
 func (s *Server) backUp(ctx context.Context, w *wait, id uint32, body *wire.BackupBody, end bool) error {
-	var files backupNode = s.node
+	files := s.node
 	if end {
 		files.EndBackup(body.Token)
 		piece := wire.BackupPiece{Token: body.Token}
@@ -75,7 +75,7 @@ func (s *Server) backUp(ctx context.Context, w *wait, id uint32, body *wire.Back
 	}
 	token, begun := body.Token, false
 	if token == 0 {
-		info, err := files.BeginBackup(ctx, s.node.Partitions()[body.Partition])
+		info, err := files.BeginBackup(ctx, s.partitions[body.Partition])
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/node"
@@ -21,6 +22,7 @@ type writeBatch struct {
 	fetch   bool   // the items are applied at once: ask for the memory they need
 	// tooLarge says that the old values that were asked for fit no frame.
 	tooLarge bool
+	mu       sync.Mutex // guards replies and tooLarge once the batch is submitted: parts may be applied by several goroutines
 }
 
 // batchItem is one item with its outcome.
@@ -48,6 +50,10 @@ func (r *batchRunOf) Result(i int, res *command.Result) {
 	b := r.b
 	item := &b.items[uint32(b.order[r.first+i])]
 	item.status, item.version = res.Status, res.Version
+	if r.w != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+	}
 	if b.tooLarge = b.tooLarge || len(b.replies)+len(res.Bytes) > int(r.most); b.tooLarge {
 		return
 	}
@@ -59,7 +65,7 @@ func (r *batchRunOf) Result(i int, res *command.Result) {
 }
 
 // Later reports whether the items' outcomes may come after Submit has returned.
-func (r *batchRunOf) Later() bool { return r.w != nil }
+func (r *batchRunOf) Later() bool { return r.w != nil && r.w.Later() }
 
 // Done notes that the partition's items have their outcomes.
 func (r *batchRunOf) Done() { r.w.Done() }
@@ -105,36 +111,49 @@ func (s *Session) returnBatch(b *writeBatch) {
 // what is within one partition is atomic, and one append for all.
 func (s *Session) nativeWriteBatch(req *wire.Request) error {
 	b := s.takeBatch()
-	b.fetch = !s.srv.node.Deferred() && s.muchData()
+	b.fetch = !s.deferred && s.muchData()
 	if err := s.encodeItems(b, req.Body); err != nil {
 		s.returnBatch(b)
 		return err
 	}
-	s.groupItems(b)
-	if !s.srv.node.Deferred() && !s.wantsSync(req) || len(b.parts) == 0 {
-		defer s.returnBatch(b)
-		if err := s.submitAllInline(b.parts); err != nil {
+	s.groupItems(b, req)
+	err := s.submitBatch(req, b)
+	if err != nil {
+		s.returnBatch(b)
+	}
+	return err
+}
+
+// submitBatch hands a batch to the node. Unless it returns an error, b is given back
+// when it is answered.
+func (s *Session) submitBatch(req *wire.Request, b *writeBatch) (err error) {
+	if !s.deferred || len(b.parts) == 0 {
+		if s.wantsSync(req) && len(b.parts) > 0 {
+			err = s.submitSynced(req, b.submit)
+		} else if err = s.submitAllInline(b.parts); err == nil {
+			s.w.Buf = b.append(s.w.Buf, s, req)
+			s.returnBatch(b)
+		}
+		if !s.becameDeferred(err) {
 			return err
 		}
-		s.w.Buf = b.append(s.w.Buf, s, req)
-		return nil
 	}
-	w := s.newWait()
-	w.left.Store(int32(len(b.parts)))
-	w.native = nativeWait{req: *req, batch: b}
-	w.native.req.Body = nil
+	w := s.nativeWait(req)
+	w.expect(len(b.parts))
+	if err = s.settleLater(b.submit(w)); err != nil {
+		w.native.batch = nil
+		s.abandon(w)
+	}
+	return err
+}
+
+// submit submits the parts with w as their wait.
+func (b *writeBatch) submit(w *wait) (pos uint64, err error) {
+	w.native.batch = b
 	for i := range b.runs {
 		b.runs[i].w = w
 	}
-	pos, err := s.srv.node.SubmitAll(s.now, b.parts)
-	if err = s.settleLater(pos, err); err != nil {
-		w.native.batch = nil
-		s.abandon(w)
-		s.returnBatch(b)
-		return err
-	}
-	s.awaitSync(w, pos)
-	return nil
+	return w.s.srv.node.SubmitAll(w.s.now, b.parts)
 }
 
 // encodeItems reads the items and encodes their ops. An item that is refused by
@@ -170,15 +189,15 @@ func (s *Session) encodeItems(b *writeBatch, body []byte) error {
 }
 
 // groupItems makes one entry per partition. Within one, items stay in order.
-func (s *Session) groupItems(b *writeBatch) {
+func (s *Session) groupItems(b *writeBatch, req *wire.Request) {
 	slices.Sort(b.order)
 	limit := s.srv.live.Current().MaxValueBytes
-	partitions := s.srv.node.Partitions()
+	partitions := s.srv.partitions
 	b.entries = slices.Grow(b.entries, len(b.ops)+len(b.order)*entryHeadBytes) // entries must not move
 	for first := 0; first < len(b.order); {
 		p := b.order[first] >> 32
 		start, last := len(b.entries), first
-		entry := command.Begin(b.entries[start:start:cap(b.entries)])
+		entry := beginEntry(b.entries[start:start:cap(b.entries)], req)
 		command.SetValueLimit(entry, limit)
 		for ; last < len(b.order) && b.order[last]>>32 == p; last++ {
 			item := &b.items[uint32(b.order[last])]
@@ -203,7 +222,11 @@ const entryHeadBytes = 64
 
 // itemRefusal reports whether a status concerns one item and not the request.
 func itemRefusal(status wire.Status) bool {
-	return status == wire.PermissionDenied || status == wire.MemoryLimit
+	switch status {
+	case wire.PermissionDenied, wire.MemoryLimit, wire.NotLeader, wire.Unavailable:
+		return true
+	}
+	return false
 }
 
 // errOldValues answers a batch that was executed. Never changed.
@@ -213,7 +236,7 @@ var errOldValues = &wire.Error{Status: wire.UnknownOutcome, Text: "executed, but
 func (b *writeBatch) append(dst []byte, s *Session, req *wire.Request) []byte {
 	const perItem = 16
 	if b.tooLarge || len(b.replies)+perItem*len(b.items) > int(s.srv.limits.MaxFrame) {
-		return appendFailure(dst, req.ID, errOldValues)
+		return appendFailure(dst, req, errOldValues)
 	}
 	start := len(dst)
 	head := s.head(req, wire.OK, 0)
@@ -226,5 +249,10 @@ func (b *writeBatch) append(dst []byte, s *Session, req *wire.Request) []byte {
 	}
 	wire.FinishBatch(dst, items, len(b.items))
 	wire.FinishFrame(dst, start)
+	var p *node.Partition
+	if len(b.parts) == 1 {
+		p = b.parts[0].Partition
+	}
+	s.seal(dst, start, &head, req, p, wire.Linearizable)
 	return dst
 }

@@ -7,59 +7,44 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/node"
 	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
-// topologyEpoch is the version of the topology of a node that is alone.
-const topologyEpoch = 1
-
-// head is the reply to req without a body, with what its flags ask for.
-func (s *Session) head(req *wire.Request, status wire.Status, version uint64) wire.Response {
-	r := wire.Response{ID: req.ID, Status: status, Version: version}
-	if version > 0 {
-		r.Flags |= wire.ReplyVersion
+// readOp executes a request that reads. w is the leave it has, nil on a lone node.
+func (s *Session) readOp(req *wire.Request, w *wait) error {
+	switch req.Op {
+	case wire.OpGet:
+		return s.nativeGet(req, w)
+	case wire.OpGetBatch:
+		return s.nativeGetBatch(req, w)
+	case wire.OpScan:
+		return s.nativeScan(req, w)
+	case wire.OpCommand:
+		return s.readCommand(req, w)
 	}
-	if req.Flags&wire.FlagReceipt != 0 {
-		r.Flags |= wire.ReplyReceipt
-		r.Term = 1
-		r.Consistency, r.Acks, r.Durability = wire.Linearizable, wire.AcksQuorum, s.srv.durability
-		if req.Op.Writes() && s.wantsSync(req) {
-			r.Durability = wire.DurabilityAlways
+	return wire.ErrUnknownOp
+}
+
+// showReply completes the reply to a read, which the output ends with from start on,
+// or takes it back when what was read may not be shown after all.
+func (s *Session) showReply(start int, req *wire.Request, status wire.Status, version uint64, p *node.Partition, w *wait) error {
+	level := wire.Linearizable
+	if w != nil {
+		if err := s.endReads(w); err != nil {
+			s.w.Buf = s.w.Buf[:start]
+			return err
 		}
+		p, level = s.readPlace(w)
 	}
-	if req.Flags&wire.FlagTiming != 0 {
-		r.Flags |= wire.ReplyTiming
-	}
-	return r
+	s.sealOutput(start, req, status, version, p, level)
+	return nil
 }
 
-// begin appends the head of a reply; the body follows, and wire.FinishFrame.
-func (s *Session) begin(dst []byte, req *wire.Request, status wire.Status, version uint64) []byte {
-	if req.Flags&(wire.FlagReceipt|wire.FlagTiming) == 0 {
-		return wire.BeginReply(dst, req.ID, status, version)
-	}
-	r := s.head(req, status, version)
-	if r.Flags&wire.ReplyTiming != 0 && !s.native.began.IsZero() {
-		r.ApplyNs = uint64(time.Since(s.native.began))
-	}
-	return r.AppendHeader(dst)
-}
-
-// nativeReply appends a whole reply to the output.
-func (s *Session) nativeReply(req *wire.Request, status wire.Status, version uint64, body []byte) {
-	start := len(s.w.Buf)
-	s.w.Buf = append(s.begin(s.w.Buf, req, status, version), body...)
-	wire.FinishFrame(s.w.Buf, start)
-}
-
-// find looks key up and leaves it in s.entry, with its stripe locked whether or
-// not it is there; the caller unlocks.
-func (s *Session) find(key []byte) (stripe *store.Stripe, ok bool) {
-	at := s.place
-	if at.p == nil {
-		at = s.placeOf(key)
-	}
+// find looks key up at its place and leaves it in s.entry, with its stripe locked
+// whether or not it is there; the caller unlocks.
+func (s *Session) find(at place, key []byte) (stripe *store.Stripe, ok bool) {
 	stripe = at.p.Table.Stripe(at.hash)
 	stripe.Lock()
 	ok = stripe.Find(at.hash, key, &s.entry) && !command.Expired(s.entry.ExpireAt, s.now)
@@ -77,7 +62,7 @@ func (s *Session) startTiming(req *wire.Request) {
 	}
 }
 
-func (s *Session) nativeGet(req *wire.Request) error {
+func (s *Session) nativeGet(req *wire.Request, w *wait) error {
 	key := req.Body
 	if err := wire.CheckKey(key, &s.srv.limits); err != nil {
 		return err
@@ -87,23 +72,28 @@ func (s *Session) nativeGet(req *wire.Request) error {
 	}
 	s.startTiming(req)
 	start := len(s.w.Buf)
-	stripe, ok := s.find(key)
-	if !ok {
-		stripe.Unlock()
-		s.w.Buf = s.begin(s.w.Buf, req, wire.NotFound, 0)
-		wire.FinishFrame(s.w.Buf, start)
-		return nil
+	at := s.place
+	if at.p == nil {
+		at = s.placeOf(key)
 	}
-	s.w.Buf = s.begin(s.w.Buf, req, wire.OK, s.entry.Version)
-	if req.OpFlags&wire.GetMeta != 0 {
+	stripe, ok := s.find(at, key)
+	status, version := wire.NotFound, uint64(0)
+	if ok {
+		status, version = wire.OK, s.entry.Version
+	}
+	s.w.Buf = s.begin(s.w.Buf, req, status, version)
+	if ok && req.OpFlags&wire.GetMeta != 0 {
 		s.w.Buf = s.appendMeta(s.w.Buf)
 	}
-	if req.OpFlags&wire.GetNoValue == 0 {
+	if ok && req.OpFlags&wire.GetNoValue == 0 {
 		s.w.Buf = append(s.w.Buf, s.entry.Value...)
 	}
 	stripe.Unlock()
 	wire.FinishFrame(s.w.Buf, start)
-	return nil
+	if w == nil && !sealed(req) {
+		return nil
+	}
+	return s.showReply(start, req, status, version, at.p, w)
 }
 
 // appendMeta describes s.entry.
@@ -118,7 +108,7 @@ func (s *Session) appendMeta(dst []byte) []byte {
 // errReplyFrame refuses a read whose reply no frame could hold. Never changed.
 var errReplyFrame = &wire.Error{Status: wire.TooLarge, Text: "the reply would exceed the largest frame: ask for less at once"}
 
-func (s *Session) nativeGetBatch(req *wire.Request) error {
+func (s *Session) nativeGetBatch(req *wire.Request, w *wait) error {
 	var keys wire.Keys
 	if err := keys.Decode(req.Body, &s.srv.limits); err != nil {
 		return err
@@ -127,8 +117,11 @@ func (s *Session) nativeGetBatch(req *wire.Request) error {
 	buf := s.begin(s.w.Buf, req, wire.OK, 0)
 	items := len(buf)
 	buf = wire.BeginBatch(buf)
-	defer func() { s.place = place{} }()
+	if w != nil {
+		s.native.partAt.of(w.read.parts, len(s.srv.partitions))
+	}
 	var group keyGroup
+	var only *node.Partition // the one of all keys, if it is one
 	n := 0
 	for {
 		if err := group.fill(s, &keys); err != nil {
@@ -139,9 +132,18 @@ func (s *Session) nativeGetBatch(req *wire.Request) error {
 			break
 		}
 		for i, key := range group.keys[:group.n] {
-			s.place = group.places[i]
-			if buf = s.appendItem(buf, key, mark+int(s.srv.limits.MaxFrame)); buf == nil {
+			at := group.places[i]
+			var refusal error
+			if w != nil {
+				refusal = w.read.parts[s.native.partAt.place(at.p.Number)].err
+			}
+			if buf = s.appendItem(buf, at, key, refusal, mark+int(s.srv.limits.MaxFrame)); buf == nil {
 				return errReplyFrame
+			}
+			if n == 0 {
+				only = at.p
+			} else if only != at.p {
+				only = nil
 			}
 			n++
 		}
@@ -149,12 +151,13 @@ func (s *Session) nativeGetBatch(req *wire.Request) error {
 	wire.FinishBatch(buf, items, n)
 	wire.FinishFrame(buf, mark)
 	s.w.Buf = buf
-	return nil
+	return s.showReply(mark, req, wire.OK, 0, only, w)
 }
 
-// appendItem appends what a GETBATCH says of one key. It returns nil if dst would
-// grow beyond most, which the reply's frame could not hold.
-func (s *Session) appendItem(dst, key []byte, most int) []byte {
+// appendItem appends what a GETBATCH says of one key: refusal, if its partition may
+// not be read. It returns nil if dst would grow beyond most, which the reply's frame
+// could not hold.
+func (s *Session) appendItem(dst []byte, at place, key []byte, refusal error, most int) []byte {
 	const head = 16
 	if len(dst)+head > most {
 		return nil
@@ -162,7 +165,11 @@ func (s *Session) appendItem(dst, key []byte, most int) []byte {
 	if !s.allowed(key) {
 		return wire.AppendItem(dst, wire.PermissionDenied, 0, nil)
 	}
-	stripe, found := s.find(key)
+	if refusal != nil {
+		status, _ := statusOf(refusal)
+		return wire.AppendItem(dst, status, 0, nil)
+	}
+	stripe, found := s.find(at, key)
 	defer stripe.Unlock()
 	switch {
 	case !found:
@@ -189,7 +196,7 @@ func scanEntryBytes(e *store.Entry, keysOnly bool) int {
 	return head + len(e.Key) + len(e.Value)
 }
 
-func (s *Session) nativeScan(req *wire.Request) error {
+func (s *Session) nativeScan(req *wire.Request, w *wait) error {
 	var scan wire.ScanBody
 	if err := scan.Decode(req.Body, &s.srv.limits); err != nil {
 		return err
@@ -218,11 +225,15 @@ func (s *Session) nativeScan(req *wire.Request) error {
 	}
 	// Small steps: one that does not fit the page is undone, and the page ends before
 	// it. Where matches are rare a page ends early rather than hold up the loop.
-	next := scan.Cursor
+	next, walk := scan.Cursor, s.walkAll
+	var within *node.Partition
+	if w != nil {
+		walk, within = s.srv.scanWithin, w.read.parts[0].p
+	}
 	step := scanStep
 	for budget := max(limit, scanVisits); ; {
 		before, n0 := len(buf), n
-		after := s.srv.node.Scan(next, min(limit-n, step), visit)
+		after := walk(next, min(limit-n, step), visit)
 		if full {
 			buf, n, full = buf[:before], n0, false
 			switch {
@@ -240,14 +251,19 @@ func (s *Session) nativeScan(req *wire.Request) error {
 			break
 		}
 		next = after
-		if next == 0 || n >= limit || visited >= budget || len(buf)-mark > scanPageBytes {
+		if next == 0 || within != nil && next>>cursorBits != uint64(within.Number) || n >= limit || visited >= budget || len(buf)-mark > scanPageBytes {
 			break
 		}
 	}
 	wire.FinishScanPage(buf, page, next, n)
 	wire.FinishFrame(buf, mark)
 	s.w.Buf = buf
-	return nil
+	return s.showReply(mark, req, wire.OK, 0, within, w)
+}
+
+// walkAll is scan for a page of a lone node, which may span partitions.
+func (s *Session) walkAll(cursor uint64, limit int, visit func(*store.Entry)) (next uint64) {
+	return s.srv.scan(cursor, limit, s.shown(), visit)
 }
 
 // scanStep is how many entries are visited between two looks at a page's size,
@@ -262,7 +278,7 @@ func (s *Session) nativeCount(req *wire.Request) error {
 		return err
 	}
 	var n [8]byte
-	s.nativeReply(req, wire.OK, 0, wire.AppendInt(n[:0], s.srv.node.Keys()))
+	s.nativeReply(req, wire.OK, 0, wire.AppendInt(n[:0], s.srv.keys(s.shown())))
 	return nil
 }
 
@@ -278,24 +294,6 @@ func (s *Session) nativeStats(req *wire.Request) error {
 	return nil
 }
 
-// nativeTopology tells where every partition is: here.
-func (s *Session) nativeTopology(req *wire.Request) error {
-	if err := wire.CheckEmpty(req.Body); err != nil {
-		return err
-	}
-	nodeID, clusterID := s.srv.node.Identity()
-	t := wire.Topology{
-		Epoch: topologyEpoch, ClusterID: clusterID,
-		Nodes:      []wire.TopologyNode{{ID: nodeID, Address: s.local.String()}},
-		Partitions: make([]wire.TopologyPartition, len(s.srv.node.Partitions())),
-	}
-	for p := range t.Partitions {
-		t.Partitions[p].Replicas = []uint16{0}
-	}
-	s.nativeReply(req, wire.OK, 0, t.Append(nil))
-	return nil
-}
-
 func (s *Session) nativeSnapshot(req *wire.Request) error {
 	if err := wire.CheckEmpty(req.Body); err != nil {
 		return err
@@ -308,14 +306,13 @@ func (s *Session) nativeSnapshot(req *wire.Request) error {
 		s.nativeReply(req, wire.OK, 0, nil)
 		return nil
 	}
-	id := req.ID
 	s.nativeAsync(func(ctx context.Context, w *wait) {
 		select {
 		case err = <-done:
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
-		w.answer(id, err)
+		w.answer(nil, err)
 	}, nil)
 	return nil
 }
@@ -324,19 +321,18 @@ func (s *Session) nativeFlush(req *wire.Request) error {
 	if err := wire.CheckEmpty(req.Body); err != nil {
 		return err
 	}
-	id := req.ID
 	s.nativeAsync(func(ctx context.Context, w *wait) {
-		w.answer(id, s.srv.node.FlushAll(ctx))
+		w.answer(nil, s.srv.node.FlushAll(ctx))
 	}, nil)
 	return nil
 }
 
 // answer renders the reply of work that was done elsewhere.
-func (w *wait) answer(id uint32, err error) {
+func (w *wait) answer(body []byte, err error) {
 	if err != nil {
 		w.failed = true
-		w.reply.Buf = appendFailure(w.reply.Buf, id, err)
+		w.reply.Buf = appendFailure(w.reply.Buf, &w.native.req, err)
 		return
 	}
-	w.reply.Buf = wire.AppendReply(w.reply.Buf, id, wire.OK, 0, nil)
+	w.reply.Buf = wire.AppendReply(w.reply.Buf, w.native.req.ID, wire.OK, 0, body)
 }

@@ -4,22 +4,76 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/node"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
-// nativeWait is what a waiting native request needs for its reply.
-type nativeWait struct {
-	req   wire.Request // without its body
-	batch *writeBatch  // of a WRITEBATCH
+// nativeResult is what the reply to a write is made of.
+type nativeResult struct {
+	p       *node.Partition // that is written, if it is one
+	command commandReply
+	status  wire.Status
+	version uint64
+}
+
+// take renders a result behind the head that begin appends to dst, and returns dst
+// without the results of a command that merges them: finish replies to that.
+func (n *nativeResult) take(dst []byte, req *wire.Request, r *command.Result, begin func(dst []byte) []byte) []byte {
+	if n.command.merges() {
+		n.command.add(r)
+		return dst
+	}
+	start := len(dst)
+	n.status, n.version = n.command.status(r.Status), r.Version
+	dst = begin(dst)
+	if n.command.spec != nil && n.status == wire.OK {
+		dst = n.command.append(dst, r)
+	} else {
+		dst = appendResultBody(dst, req.Op, req.OpFlags, r)
+	}
+	wire.FinishFrame(dst, start)
+	return dst
+}
+
+// finish replies to a command that merges its results.
+func (n *nativeResult) finish(dst []byte, begin func(dst []byte) []byte) []byte {
+	start := len(dst)
+	n.status = n.command.unexecuted
+	dst = begin(dst)
+	if n.status == wire.OK {
+		dst = n.command.append(dst, nil)
+	} else {
+		dst = append(dst, n.status.Description()...)
+	}
+	wire.FinishFrame(dst, start)
+	return dst
 }
 
 // nativeInline renders results of entries that are applied within Submit.
-type nativeInline struct{ s *Session }
+type nativeInline struct {
+	nativeResult
+	s     *Session
+	start int // of the reply in the output
+}
+
+func (n *nativeInline) begin(dst []byte) []byte {
+	return n.s.begin(dst, &n.s.native.req, n.status, n.version)
+}
 
 // Result is called by the node, within Submit.
 func (n *nativeInline) Result(_ int, r *command.Result) {
+	n.start = len(n.s.w.Buf)
+	n.s.w.Buf = n.take(n.s.w.Buf, &n.s.native.req, r, n.begin)
+}
+
+// finish completes the reply when Submit has returned.
+func (n *nativeInline) finish() {
 	s := n.s
-	s.w.Buf = s.appendResult(s.w.Buf, &s.native.req, r)
+	if n.command.merges() {
+		n.start = len(s.w.Buf)
+		s.w.Buf = n.nativeResult.finish(s.w.Buf, n.begin)
+	}
+	s.sealOutput(n.start, &s.native.req, n.status, n.version, n.p, wire.Linearizable)
 }
 
 // Later is false: the session's output cannot wait.
@@ -30,15 +84,6 @@ func (n *nativeInline) Done() {}
 
 // Failed is never called: nothing waits.
 func (n *nativeInline) Failed(error) {}
-
-// appendResult appends the reply to a write of one entry.
-func (s *Session) appendResult(dst []byte, req *wire.Request, r *command.Result) []byte {
-	start := len(dst)
-	dst = s.begin(dst, req, r.Status, r.Version)
-	dst = appendResultBody(dst, req.Op, req.OpFlags, r)
-	wire.FinishFrame(dst, start)
-	return dst
-}
 
 func appendResultBody(dst []byte, op wire.Op, opFlags uint8, r *command.Result) []byte {
 	switch {
@@ -52,27 +97,52 @@ func appendResultBody(dst []byte, op wire.Op, opFlags uint8, r *command.Result) 
 	return dst
 }
 
-// result renders the result of a write that waited. Called by the applier.
-func (n *nativeWait) result(w *wait, _ int, r *command.Result) {
-	start := len(w.reply.Buf)
-	w.failed = r.Status > wire.VersionMismatch
-	head := w.s.head(&n.req, r.Status, r.Version)
-	head.SyncNs = uint64(time.Since(w.began))
-	w.reply.Buf = head.AppendHeader(w.reply.Buf)
-	w.reply.Buf = appendResultBody(w.reply.Buf, n.req.Op, n.req.OpFlags, r)
-	wire.FinishFrame(w.reply.Buf, start)
+// nativeWait is what a waiting native request needs for its reply.
+type nativeWait struct {
+	nativeResult
+	req   wire.Request // without its body
+	batch *writeBatch  // of a WRITEBATCH
 }
 
-// finish renders the reply of a batch, whose items are complete by now.
+// result renders the result of a write that waited. Called by the applier.
+func (n *nativeWait) result(w *wait, _ int, r *command.Result) {
+	w.reply.Buf = n.take(w.reply.Buf, &n.req, r, w.begin)
+	w.failed = n.status > wire.VersionMismatch
+}
+
+// begin appends the head of a waiting request's reply.
+func (w *wait) begin(dst []byte) []byte {
+	head := w.head()
+	return head.AppendHeader(dst)
+}
+
+func (w *wait) head() wire.Response {
+	n := &w.native
+	r := w.s.head(&n.req, n.status, n.version)
+	r.SyncNs = uint64(time.Since(w.began))
+	return r
+}
+
+// finish renders the reply of what has several results, and completes that of a single
+// write.
 func (n *nativeWait) finish(w *wait) {
-	if n.batch != nil {
+	switch {
+	case n.batch != nil:
 		w.reply.Buf = n.batch.append(w.reply.Buf, w.s, &n.req)
+		return
+	case n.p == nil || w.dropped:
+		return
+	case n.command.merges():
+		w.reply.Buf = n.nativeResult.finish(w.reply.Buf, w.begin)
+		w.failed = n.status != wire.OK
 	}
+	head := w.head()
+	w.s.seal(w.reply.Buf, 0, &head, &n.req, n.p, wire.Linearizable)
 }
 
 // nativeWrite serves a write of one entry.
 func (s *Session) nativeWrite(req *wire.Request) error {
-	entry := command.Begin(s.enc[:0])
+	entry := beginEntry(s.enc[:0], req)
 	command.SetValueLimit(entry, s.srv.live.Current().MaxValueBytes)
 	entry, key, err := s.encodeOp(entry, req.Op, req.OpFlags, req.Body)
 	s.keepEncoded(entry)
@@ -80,19 +150,72 @@ func (s *Session) nativeWrite(req *wire.Request) error {
 		return err
 	}
 	s.startTiming(req)
-	p := s.srv.node.Partition(key)
-	if !s.srv.node.Deferred() && !s.wantsSync(req) {
-		return s.submitInline(p, entry, &s.native.inline)
+	return s.submitNative(req, s.srv.partition(key), entry, commandReply{})
+}
+
+// submitNative hands the entry of a request to the node.
+func (s *Session) submitNative(req *wire.Request, p *node.Partition, entry []byte, c commandReply) (err error) {
+	result := nativeResult{p: p, command: c}
+	if !s.deferred {
+		if !s.wantsSync(req) {
+			s.native.inline.nativeResult = result
+			if err = s.submitInline(p, entry, &s.native.inline); err == nil {
+				s.native.inline.finish()
+			}
+		} else {
+			err = s.submitSynced(req, func(w *wait) (uint64, error) {
+				w.native.nativeResult = result
+				return s.srv.node.Submit(p, s.now, entry, w)
+			})
+		}
+		if !s.becameDeferred(err) {
+			return err
+		}
 	}
+	w := s.nativeWait(req)
+	w.native.nativeResult = result
+	if err = s.settleLater(s.srv.node.Submit(p, s.now, entry, w)); err != nil {
+		s.abandon(w)
+	}
+	return err
+}
+
+// nativeWait is newWait for a request.
+func (s *Session) nativeWait(req *wire.Request) *wait {
 	w := s.newWait()
 	w.native = nativeWait{req: *req}
 	w.native.req.Body = nil
-	pos, err := s.srv.node.Submit(p, s.now, entry, w)
-	if err = s.settleLater(pos, err); err != nil {
-		s.abandon(w)
-		return err
+	return w
+}
+
+// beginEntry appends the header of a request's entry.
+func beginEntry(dst []byte, req *wire.Request) []byte {
+	if req.Flags&wire.FlagSession == 0 {
+		return command.Begin(dst)
 	}
-	s.awaitSync(w, pos)
+	return command.BeginSession(dst, sessionOf(req))
+}
+
+func sessionOf(req *wire.Request) command.Session {
+	return command.Session{ID: req.Session, Seq: req.Sequence, Acked: req.Acknowledged}
+}
+
+// Refusals of sessions. Shared, never changed.
+var (
+	errSequence     = &wire.Error{Status: wire.InvalidArgument, Text: "a session's sequence begins at 1 and lies above what is acknowledged"}
+	errSessionAhead = &wire.Error{Status: wire.InvalidArgument, Text: "the session was made in the future: begin it with the time in the server's hello"}
+)
+
+// judgeSession refuses a session that no group could keep: one from the far future
+// would have to be remembered until then.
+func (s *Session) judgeSession(req *wire.Request) error {
+	session := sessionOf(req)
+	switch {
+	case req.Sequence == 0 || req.Acknowledged >= req.Sequence:
+		return errSequence
+	case session.CreatedAt() > s.now+command.SessionLifetime.Milliseconds():
+		return errSessionAhead
+	}
 	return nil
 }
 
@@ -103,14 +226,19 @@ func (s *Session) wantsSync(req *wire.Request) bool {
 	return req.Flags&wire.FlagDurability != 0 && req.Durability != wire.DurabilityDefault && req.Durability < s.srv.durability
 }
 
-// awaitSync has the wait of a write that has been applied finished when the log
-// is durable up to pos. On a deferred node the applier does that by itself.
-func (s *Session) awaitSync(w *wait, pos uint64) {
-	if s.srv.node.Deferred() {
-		return
+// submitSynced submits a write that is applied at once, and whose reply waits until
+// the log is durable up to it.
+func (s *Session) submitSynced(req *wire.Request, submit func(w *wait) (pos uint64, err error)) error {
+	w := s.nativeWait(req)
+	w.atOnce = true
+	pos, err := submit(w)
+	if err = s.settleLater(pos, err); err != nil {
+		w.native.batch = nil
+		s.abandon(w)
+		return err
 	}
-	w.left.Store(1)
 	s.srv.node.NotifyDurable(pos, w.Done)
+	return nil
 }
 
 // encodeOp appends the op that a native write asks for, having judged it.
@@ -154,14 +282,27 @@ func (s *Session) encodeOp(dst []byte, op wire.Op, flags uint8, body []byte) (en
 	default:
 		err = wire.ErrNotAWrite
 	}
-	switch {
-	case err != nil:
-	case !s.allowed(key):
-		err = errKeyForbidden
-	case grows && s.srv.node.OverMemoryLimit():
-		err = errMemoryLimit
+	if err == nil {
+		err = s.mayWrite(key, grows)
 	}
 	return entry, key, err
+}
+
+// mayWrite says why this client may not write key, or not here. A node with peers is
+// not asked for room before it is sure that it is the one that needs it.
+func (s *Session) mayWrite(key []byte, grows bool) error {
+	if !s.allowed(key) {
+		return errKeyForbidden
+	}
+	if s.clustered {
+		if err := s.srv.node.Leader(s.srv.partition(key)); err != nil {
+			return err
+		}
+	}
+	if grows && s.srv.node.OverMemoryLimit() {
+		return errMemoryLimit
+	}
+	return nil
 }
 
 // expireAt turns a native expiry into unix ms, 0 for none.

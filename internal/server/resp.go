@@ -124,7 +124,7 @@ func (s *Session) executeAs(spec *command.Spec, args [][]byte, err error) {
 		s.replyError(spec, err)
 		return
 	}
-	if s.waitHead != nil && (spec.Kind != command.KindWrite || s.waits >= maxWaits) {
+	if s.waitHead != nil && !s.mayJoin(spec) {
 		s.hold(args)
 		return
 	}
@@ -157,6 +157,8 @@ func (s *Session) async(spec *command.Spec, work func(ctx context.Context, w *re
 func (s *Session) serve(spec *command.Spec, args [][]byte) {
 	mark, waits := len(s.w.Buf), s.waits
 	switch {
+	case spec.Kind == command.KindRead && s.clustered:
+		s.readWhenGranted(spec, args)
 	case spec.Kind == command.KindRead && spec.Merge == command.MergeNone:
 		s.readKey(spec, args)
 	case spec.Kind == command.KindRead:
@@ -196,7 +198,7 @@ func (s *Session) refuse(spec *command.Spec, args [][]byte) error {
 	if s.user == nil && spec.Flags&command.FlagNoAuth == 0 {
 		return errNoAuth
 	}
-	if spec.Flags&command.FlagLoading == 0 && !s.srv.node.Ready() {
+	if spec.Flags&command.FlagLoading == 0 && !s.ready {
 		return errLoading
 	}
 	if s.needAuth && s.user != nil {
@@ -206,6 +208,11 @@ func (s *Session) refuse(spec *command.Spec, args [][]byte) error {
 	}
 	if spec.Check != nil {
 		if err := spec.Check(args); err != nil {
+			return err
+		}
+	}
+	if s.clustered {
+		if err := s.route(spec, args); err != nil {
 			return err
 		}
 	}
@@ -257,24 +264,16 @@ func (s *Session) replyError(spec *command.Spec, err error) {
 	s.drain()
 }
 
-// writeError renders any error as RESP has it: its own kind as it is, others by
-// their status.
-func writeError(w *resp.Writer, err error) {
-	var e *resp.Error
-	if errors.As(err, &e) {
-		w.Error(e)
-		return
-	}
-	status, text := statusOf(err)
-	w.Error(&resp.Error{Code: status.RESPCode(), Text: text})
-}
+// writeError renders any error as RESP has it. Errors that depend on a command's keys
+// are for respError.
+func writeError(w *resp.Writer, err error) { w.Error(respError(err, noSlot)) }
 
 // readKey serves a read of one key.
 func (s *Session) readKey(spec *command.Spec, args [][]byte) {
 	key := args[spec.FirstKey]
 	p, h := s.place.p, s.place.hash
 	if p == nil {
-		p = s.srv.node.Partition(key)
+		p = s.srv.partition(key)
 		h = p.Table.Hash(key)
 	}
 	stripe := p.Table.Stripe(h)
@@ -307,24 +306,33 @@ func (s *Session) writeKey(spec *command.Spec, args [][]byte) {
 	}
 	p := s.place.p
 	if p == nil {
-		p = s.srv.node.Partition(args[spec.FirstKey])
+		p = s.srv.partition(args[spec.FirstKey])
 	}
 	s.submit(p, entry, spec, mode, args)
 }
 
 // submit hands an entry with one op to the node.
 func (s *Session) submit(p *node.Partition, entry []byte, spec *command.Spec, mode uint8, args [][]byte) {
-	if !s.srv.node.Deferred() {
+	if !s.deferred {
 		s.inline.spec, s.inline.mode = spec, mode
-		if err := s.submitInline(p, entry, &s.inline); err != nil {
-			s.refused(err, args)
+		err := s.submitInline(p, entry, &s.inline)
+		if !s.becameDeferred(err) {
+			if err != nil {
+				s.refused(spec, err, args)
+			}
+			return
 		}
-		return
 	}
 	w := s.newWait()
-	w.spec, w.mode = spec, mode
+	w.spec, w.mode, w.slot, w.p = spec, mode, slotOf(spec, args), p
 	err := s.settleLater(s.srv.node.Submit(p, s.now, entry, w))
 	s.submitted(w, err, args)
+}
+
+// becameDeferred reports whether a write was refused because its results were wanted
+// at once and the node, which could do that a moment ago, cannot any more.
+func (s *Session) becameDeferred(err error) bool {
+	return err != nil && errors.Is(err, wal.ErrBusy) && s.srv.node.Deferred()
 }
 
 // busyRetry is how long a write waits that the log has no room for.
@@ -333,19 +341,21 @@ const busyRetry = time.Millisecond
 // submitted files the wait of a write that Submit took.
 func (s *Session) submitted(w *wait, err error, args [][]byte) {
 	if err == nil {
+		s.queued = queuedWrites
 		s.enqueue(w)
 		return
 	}
+	spec := w.spec
 	s.abandon(w)
-	s.refused(err, args)
+	s.refused(spec, err, args)
 }
 
 // refused deals with a write that Submit did not take. A client whose write the
 // log has no room for is slowed: the command is held until the writes before it
 // are done, or, should there be none, for a moment.
-func (s *Session) refused(err error, args [][]byte) {
+func (s *Session) refused(spec *command.Spec, err error, args [][]byte) {
 	if !errors.Is(err, wal.ErrBusy) {
-		writeError(s.writer(), err)
+		s.writer().Error(respError(err, slotOf(spec, args)))
 		s.drain()
 		return
 	}

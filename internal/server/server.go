@@ -15,12 +15,14 @@ import (
 	"github.com/prakashpandey/vegadb/internal/auth"
 	"github.com/prakashpandey/vegadb/internal/config"
 	"github.com/prakashpandey/vegadb/internal/node"
+	"github.com/prakashpandey/vegadb/internal/ring"
+	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
 // Options are what a Server is made of.
 type Options struct {
-	Node   *node.Node
+	Node   Node
 	Live   *config.Live
 	Users  *auth.Users // nil: everybody may do everything
 	TLS    *tls.Config // nil: plain TCP
@@ -41,15 +43,23 @@ type Options struct {
 // Server is the listeners and sessions of one node.
 type Server struct {
 	opts     Options
-	node     *node.Node
+	node     Node
 	live     *config.Live
 	logger   *slog.Logger
 	commands handlers
 	users    *auth.Users
 	failures *auth.Limiter
 	limits   wire.Limits
+	// partitions and memory are the node's: asking it each time would cost.
+	partitions []*node.Partition
+	memory     *store.Memory
 	// durability is what writes are acknowledged with, for receipts.
 	durability wire.Durability
+
+	// epoch is the topology's, topologyChanged is signalled when any of it may have
+	// changed.
+	epoch           atomic.Uint64
+	topologyChanged chan struct{}
 
 	addr   netip.AddrPort
 	driver driver
@@ -89,14 +99,16 @@ func New(o Options) *Server {
 	}
 	c := o.Live.Current()
 	s := &Server{
-		opts: o, node: o.Node, live: o.Live, logger: o.Logger, users: o.Users,
-		commands:   newHandlers(),
+		opts: o, node: o.Node, partitions: o.Node.Partitions(), memory: o.Node.Memory(), live: o.Live, logger: o.Logger, users: o.Users,
+		commands: newHandlers(), topologyChanged: make(chan struct{}, 1),
 		perAddress: make(map[netip.Addr]int), sessions: make(map[uint64]*Session),
 		limits:     nativeLimits(c),
 		durability: durabilityOf(o.Node.DurabilityName()),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.stats.init(o.Clock())
+	s.noteTopology()
+	o.Node.OnTopology(s.noteTopology)
 	s.failures = auth.NewLimiter(c.AuthFailuresPerMinute, o.Clock)
 	if o.TLS != nil {
 		s.driver = newStreamDriver(s, o.TLS)
@@ -113,8 +125,9 @@ func (s *Server) Start(addr string) error {
 		return fmt.Errorf("listen on %s: %w", addr, err)
 	}
 	s.addr = bound
-	s.background.Add(1)
+	s.background.Add(2)
 	go s.runReaper()
+	go s.runPusher()
 	return nil
 }
 
@@ -146,6 +159,11 @@ func (s *Server) Stop(ctx context.Context) (err error) {
 		s.background.Wait()
 	})
 	return err
+}
+
+// partition returns the partition that holds key.
+func (s *Server) partition(key []byte) *node.Partition {
+	return s.partitions[ring.PartitionOf(key, len(s.partitions))]
 }
 
 // nowMs is the node's time, in unix ms: one clock for expiry, stamps and limits.
@@ -214,7 +232,7 @@ func (s *Server) list() []*Session {
 func (s *Server) newSession(l link, from, to netip.AddrPort) *Session {
 	ses := &Session{srv: s, link: l, id: s.nextID.Add(1), remote: from, local: to}
 	ses.w.Proto = 2
-	ses.now = s.nowMs()
+	ses.look()
 	ses.inline.s = ses
 	ses.native.inline.s = ses
 	ses.meta.openedAt = ses.now

@@ -65,10 +65,17 @@ type Session struct {
 	free               *wait // finished waits, for reuse
 	freeCount          int
 
+	queued    queuedKind
+	stalled   bool // a read's turn has come, and there is no room for its reply
+	readBytes int  // held by reads that wait
+
 	wrote    bool   // something was submitted: see takeWritten
 	wrotePos uint64 // the last of it in the log
 
-	now   int64       // unix ms, read once per Input
+	// What look has seen.
+	now                        int64 // unix ms
+	ready, deferred, clustered bool
+
 	entry store.Entry // scratch of reads, here so that it does not escape
 	enc   []byte      // scratch: the entry being encoded
 	batch batchTimer
@@ -84,6 +91,7 @@ type Session struct {
 	libName string
 	libVer  string
 	multi   multiKey
+	reads   readState
 
 	native nativeState
 
@@ -99,6 +107,7 @@ type sessionMeta struct {
 	greeted    atomic.Bool  // authenticated, or nothing to authenticate
 	proto      atomic.Uint32
 	info       atomic.Pointer[clientInfo]
+	push       atomic.Pointer[push] // nil: the client does not want topologies pushed
 	// trimmed is when the session was last asked to trim. The reaper's own.
 	trimmed int64
 }
@@ -134,7 +143,7 @@ func (s *Session) Input(data []byte) {
 	if s.closing {
 		return
 	}
-	s.now = s.srv.nowMs()
+	s.look()
 	s.meta.lastActive.Store(s.now)
 	var n int
 	if s.inOff == len(s.in) { // nothing left over: parse in place
@@ -150,10 +159,19 @@ func (s *Session) Input(data []byte) {
 	s.finishInput(n > 0)
 }
 
+// look reads the clock and how the node is, once for all that is at hand. A node that
+// gets its first peer stays the only one to lead what it has for longer than that
+// takes by orders of magnitude; one that has become deferred says so to whoever has not
+// seen it (becameDeferred).
+func (s *Session) look() {
+	n := s.srv.node
+	s.now, s.ready, s.deferred, s.clustered = n.Now(), n.Ready(), n.Deferred(), n.Clustered()
+}
+
 // resume consumes input that was held back.
 func (s *Session) resume() {
 	s.parked = false
-	s.now = s.srv.nowMs()
+	s.look()
 	if s.resumeHeld() && s.inOff < len(s.in) {
 		s.inOff += s.consume(s.in[s.inOff:])
 		s.release()

@@ -257,11 +257,17 @@ func (b *batchTimer) end(s *Server) {
 	if b.n > 0 {
 		b.flush(time.Since(b.began) / time.Duration(max(b.calls, 1)))
 	}
+	b.calls = 0
+	b.endReads(s)
+}
+
+// endReads adds what was found and what was not to the server's counters.
+func (b *batchTimer) endReads(s *Server) {
 	if b.hits > 0 {
 		s.stats.hits.Add(b.hits)
 	}
 	if b.misses > 0 {
 		s.stats.misses.Add(b.misses)
 	}
-	b.calls, b.hits, b.misses = 0, 0, 0
+	b.hits, b.misses = 0, 0
 }

@@ -275,5 +275,6 @@ func (l *streamLink) end() {
 	l.mail.Unlock()
 	l.mu.Lock()
 	l.takeBack()
+	l.ses.drain()
 	l.mu.Unlock()
 }

@@ -1,10 +1,13 @@
 package server
 
 import (
+	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/node"
 	"github.com/prakashpandey/vegadb/internal/resp"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -22,13 +25,23 @@ type wait struct {
 	next *wait // in the session's queue, or its free list
 
 	done    bool         // delivered: the reply may go out when its turn comes
+	atOnce  bool         // see Later
 	left    atomic.Int32 // parts that have not been applied
+	parts   int32        // in all
+	faults  atomic.Int32 // parts that failed
+	fault   atomic.Pointer[error]
 	began   time.Time
 	spec    *command.Spec // RESP
 	mode    uint8
+	slot    uint16          // RESP: of the command's keys
+	p       *node.Partition // RESP: that was written, when there is one
 	reply   resp.Writer
+	mu      sync.Mutex // guards merged: parts may be applied by several goroutines
 	merged  merge
 	native  nativeWait
+	read    reading
+	push    *push  // this is no request, but a topology to be pushed
+	dropped bool   // the native reply was too much: it is an error now
 	failed  bool   // the native reply is an error
 	held    int    // bytes of a large reply, as counted in the server's total
 	asyncFn func() // runs on the session's goroutine when delivered; may be nil
@@ -42,7 +55,9 @@ func (w *wait) Result(i int, r *command.Result) {
 		return
 	}
 	if w.spec.Merge != command.MergeNone {
+		w.mu.Lock()
 		w.merged.add(w.spec, r)
+		w.mu.Unlock()
 		return
 	}
 	w.spec.Reply(&w.reply, r, w.mode)
@@ -64,8 +79,8 @@ func (w *wait) bound() {
 	srv.holdOutput(&w.held, 0)
 	w.reply.Buf = nil
 	if w.s.proto == protocolNative {
-		w.failed = true
-		w.reply.Buf = appendFailure(nil, w.native.req.ID, errReplyDropped)
+		w.failed, w.dropped = true, true
+		w.reply.Buf = appendFailure(nil, &w.native.req, errReplyDropped)
 		return
 	}
 	writeError(&w.reply, errReplyDropped)
@@ -82,29 +97,65 @@ func (w *wait) Done() {
 	}
 }
 
-// Later is true: the wait goes back to its session whenever it is finished.
-func (w *wait) Later() bool { return true }
+// Later reports whether the results may come after Submit has returned. A wait that
+// is for the disk alone needs them at once: only then it knows from when to wait.
+func (w *wait) Later() bool { return !w.atOnce }
 
-// Failed answers a write that was accepted and did not make it.
+// Failed notes that a part was accepted and did not make it.
 func (w *wait) Failed(err error) {
-	w.failed = true
-	if w.s.proto == protocolNative {
-		w.reply.Buf = appendFailure(w.reply.Buf[:0], w.native.req.ID, err)
+	if errors.Is(err, node.ErrUnknownOutcome) {
+		w.fault.Store(&err) // the least that is known of any part is what can be said of all
 	} else {
-		w.reply.Buf = w.reply.Buf[:0]
-		writeError(&w.reply, err)
+		w.fault.CompareAndSwap(nil, &err)
 	}
+	w.faults.Add(1)
 	w.Done()
+}
+
+// errPartly answers a write of several partitions of which only some have executed
+// their part. Never changed.
+var errPartly = &wire.Error{Status: wire.UnknownOutcome, Text: "some of the keys were written and others were not: their partition's leadership was lost"}
+
+// failure is what the request is answered with when parts of it have failed; nil
+// when none has. All parts are done.
+func (w *wait) failure() error {
+	fault := w.fault.Load()
+	switch {
+	case fault == nil:
+		return nil
+	case w.faults.Load() < w.parts && !errors.Is(*fault, node.ErrUnknownOutcome):
+		return errPartly
+	}
+	return *fault
 }
 
 // finish hands the rendered wait back. Safe from any goroutine.
 func (w *wait) finish() {
-	if w.s.proto == protocolNative {
+	switch err := w.failure(); {
+	case w.isRead(): // it is executed when its turn comes
+	case err != nil:
+		w.fail(err)
+	case w.s.proto == protocolNative:
 		w.native.finish(w)
-	} else if w.spec != nil && w.spec.Merge != command.MergeNone {
+	case w.spec != nil && w.spec.Merge != command.MergeNone:
 		w.merged.reply(w.spec, &w.reply)
 	}
 	w.s.link.deliver(w)
+}
+
+// isRead reports whether the wait is for leave to read.
+func (w *wait) isRead() bool { return len(w.read.parts) > 0 }
+
+// fail makes an error of the reply.
+func (w *wait) fail(err error) {
+	w.failed = true
+	w.s.srv.holdOutput(&w.held, 0)
+	w.reply.Buf = w.reply.Buf[:0]
+	if w.s.proto == protocolNative {
+		w.reply.Buf = appendFailure(w.reply.Buf, &w.native.req, err)
+		return
+	}
+	w.reply.Error(respError(err, w.slot))
 }
 
 // newWait returns a wait for one request. A RESP wait then goes through enqueue.
@@ -116,15 +167,23 @@ func (s *Session) newWait() *wait {
 	} else {
 		w = &wait{s: s}
 	}
-	w.next, w.spec, w.asyncFn, w.mode, w.failed, w.done = nil, nil, nil, 0, false, false
+	w.next, w.spec, w.asyncFn, w.p, w.mode, w.slot, w.failed, w.dropped, w.done, w.atOnce = nil, nil, nil, nil, 0, noSlot, false, false, false, false
 	w.native = nativeWait{}
 	w.merged = merge{}
 	w.reply.Buf, w.reply.Proto = w.reply.Buf[:0], s.w.Proto
-	w.left.Store(1)
+	w.fault.Store(nil)
+	w.faults.Store(0)
+	w.expect(1)
 	w.began = time.Now()
 	s.waits++
 	s.srv.inFlight.Add(1)
 	return w
+}
+
+// expect sets how many parts the wait is for.
+func (w *wait) expect(parts int) {
+	w.parts = int32(parts)
+	w.left.Store(int32(parts))
 }
 
 // enqueue puts a wait at the end of the session's queue: its reply comes after
@@ -153,10 +212,13 @@ const (
 
 func (s *Session) recycle(w *wait) {
 	if s.freeCount >= freeWaits {
-		return
+		return // nothing refers to it any more
 	}
 	if cap(w.reply.Buf) > keepWaitBytes {
 		w.reply.Buf = nil
+	}
+	if w.isRead() {
+		w.read.clear()
 	}
 	w.next = s.free
 	s.free = w
@@ -166,25 +228,50 @@ func (s *Session) recycle(w *wait) {
 // Complete takes back a wait that link.deliver was given, and moves replies that
 // are due to the output. Call Resume after the last of a batch of them.
 func (s *Session) Complete(w *wait) {
+	if w.push != nil {
+		s.pushTopology(w.push)
+		return
+	}
 	w.done = true
 	if w.asyncFn != nil && !s.closed.Load() {
 		w.asyncFn()
 	}
 	if s.proto == protocolNative {
-		s.emit(w)
-		return
+		if !w.isRead() {
+			s.emit(w)
+			return
+		}
+		s.enqueue(w) // native reads take turns from when they have leave
 	}
 	s.drain()
 }
 
-// drain moves the finished replies at the head of the queue to the output.
+// drain moves the finished replies at the head of the queue to the output, and
+// executes reads whose turn has come. It stops at a read for whose reply there is no
+// room, until the driver has sent some output; the session is parked then.
 func (s *Session) drain() {
+	reads := false
+	s.stalled = false
 	for head := s.waitHead; head != nil && head.done; head = s.waitHead {
+		if head.isRead() && !s.closed.Load() {
+			if s.crowded() {
+				s.stalled = true
+				break
+			}
+			if !reads {
+				reads = true
+				s.look()
+			}
+			s.serveRead(head)
+		}
 		s.waitHead = head.next
 		if s.waitHead == nil {
-			s.waitTail = nil
+			s.waitTail, s.queued = nil, queuedOthers
 		}
 		s.emit(head)
+	}
+	if reads {
+		s.batch.endReads(s.srv)
 	}
 }
 
@@ -194,6 +281,7 @@ func (s *Session) emit(w *wait) {
 	s.srv.holdOutput(&w.held, 0)
 	s.waits--
 	s.srv.inFlight.Add(-1)
+	s.noteSeen(w.p)
 	if st := w.stats(); st != nil {
 		st.observe(time.Since(w.began), w.failed || s.proto == protocolRESP && len(w.reply.Buf) > 0 && w.reply.Buf[0] == '-')
 	}
@@ -216,20 +304,29 @@ func (w *wait) stats() *commandStats {
 }
 
 // canResume reports whether there is input that was held back and nothing holds
-// it back any more.
+// it back any more, or reads whose turn has come and for which there is room again.
 func (s *Session) canResume() bool {
 	switch {
+	case s.stalled:
+		return len(s.w.Buf) < crowdedOutput
 	case !s.parked, s.closing, s.barrier, s.waitHead != nil:
 		return false
-	case s.proto == protocolNative && s.waits >= int(s.srv.limits.MaxInFlight):
+	case s.proto == protocolNative && s.tooManyWait():
 		return false
 	}
 	return len(s.w.Buf) < crowdedOutput
 }
 
-// Resume goes on with input that was held back, if nothing holds it back any more.
+// Resume goes on with what was held back, if nothing holds it back any more.
 func (s *Session) Resume() {
-	if s.canResume() {
-		s.resume()
+	if !s.canResume() {
+		return
 	}
+	if s.stalled {
+		s.drain()
+		if s.stalled || !s.canResume() {
+			return
+		}
+	}
+	s.resume()
 }
