@@ -29,11 +29,12 @@ import (
 	"github.com/prakashpandey/vegadb/internal/config"
 	"github.com/prakashpandey/vegadb/internal/node"
 	"github.com/prakashpandey/vegadb/internal/server"
+	"github.com/prakashpandey/vegadb/internal/version"
 	"github.com/prakashpandey/vegadb/internal/vfs"
 )
 
 // Version is the release this source tree leads to.
-const Version = "0.1.0-dev"
+const Version = version.Release
 
 // Config says what a node is. Make one with DefaultConfig and change what
 // differs; docs/configuration.md describes the settings.

@@ -9,7 +9,8 @@
 //	/debug/pprof/     profiles, when switched on
 //
 // It knows the rest of the server only through Source, whose Facts are the
-// shape of /api/v1/stats: fields may be added to them, and none renamed.
+// shape of /api/v1/stats: fields may be added to them, and none renamed. A program
+// that is no node gives a Program instead.
 //
 // Invariants:
 //

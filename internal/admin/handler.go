@@ -28,8 +28,12 @@ type handler struct {
 func newHandler(o Options) *handler {
 	h := &handler{opts: o, mux: http.NewServeMux()}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newCollector(o.Source), collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if o.Program != nil {
+		registry.MustRegister(o.Program.Metrics...)
+	} else {
+		registry.MustRegister(newCollector(o.Source))
+	}
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 
 	h.mux.HandleFunc("GET /healthz", h.health)
@@ -98,9 +102,16 @@ func (h *handler) health(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, "ok")
 }
 
+func (h *handler) state() State {
+	if h.opts.Program != nil {
+		return h.opts.Program.State()
+	}
+	return h.opts.Source.State()
+}
+
 // ready answers in text, or in JSON when that is asked for.
 func (h *handler) ready(w http.ResponseWriter, r *http.Request) {
-	state := h.opts.Source.State()
+	state := h.state()
 	code := http.StatusServiceUnavailable
 	if state.Ready && !state.Stopping {
 		code = http.StatusOK
@@ -135,6 +146,10 @@ func describe(s State) string {
 }
 
 func (h *handler) stats(w http.ResponseWriter, _ *http.Request) {
+	if h.opts.Program != nil {
+		writeJSON(w, http.StatusOK, h.opts.Program.Stats())
+		return
+	}
 	writeJSON(w, http.StatusOK, h.opts.Source.Facts())
 }
 

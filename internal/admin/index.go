@@ -20,12 +20,20 @@ func (h *handler) index(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	var body bytes.Buffer
-	if err := page.Execute(&body, indexOf(h.opts.Source.Facts(), time.Now(), h.opts.DebugEndpoints)); err != nil {
+	if err := page.Execute(&body, h.indexData()); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Write(body.Bytes())
+}
+
+func (h *handler) indexData() indexData {
+	if p := h.opts.Program; p != nil {
+		state := p.State()
+		return indexData{Status: describe(state), Good: state.Ready && !state.Stopping, Rows: p.Rows(), Debug: h.opts.DebugEndpoints}
+	}
+	return indexOf(h.opts.Source.Facts(), time.Now(), h.opts.DebugEndpoints)
 }
 
 type indexData struct {

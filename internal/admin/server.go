@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/prakashpandey/vegadb/internal/auth"
 )
 
@@ -24,11 +26,20 @@ const (
 
 // Options are what the admin server needs.
 type Options struct {
-	Source         Source
+	Source         Source        // the node
+	Program        *Program      // in place of Source: what is served is no node
 	Users          *auth.Users   // nil: everybody may look
 	Limiter        *auth.Limiter // nil: failed logins are not limited
 	DebugEndpoints bool          // serve /debug/pprof
 	Logger         *slog.Logger
+}
+
+// Program is what the admin server shows of a program that is not a node: the router.
+type Program struct {
+	State   func() State
+	Stats   func() any             // the body of /api/v1/stats
+	Rows    func() [][2]string     // of the index page: name and text
+	Metrics []prometheus.Collector // beside those of Go and the process
 }
 
 // HTTP serves the admin API on one listener.

@@ -8,7 +8,7 @@ const module = "github.com/prakashpandey/vegadb"
 //
 // Paths are relative to the module; "." is package vegadb itself.
 var layers = [][]string{
-	{"cmd/server", "cmd/client"},
+	{"cmd/server", "cmd/client", "cmd/router"},
 	{"internal/servercmd", "vegadbtest"},
 	{"."},
 	{"internal/server", "internal/admin"},
@@ -30,21 +30,28 @@ var aside = map[string][]string{
 	"internal/loader":   {"client"},
 	"internal/workload": {"client", "internal/resp"},
 	"internal/certs":    {},
-	"internal/archtest": {},
-	"internal/history":  {},
+	"internal/version":  {},
+	"internal/router": {"client", "internal/admin", "internal/auth", "internal/certs", "internal/command", "internal/config",
+		"internal/resp", "internal/ring", "internal/vfs", "internal/wire"},
+	"internal/routercmd": {"internal/router", "internal/config", "internal/version"},
+	"internal/archtest":  {},
+	"internal/history":   {},
 }
 
 // asideUsers says who may import each of them, besides tests and those named in aside.
 var asideUsers = map[string][]string{
-	"internal/config":   {"internal/servercmd", ".", "internal/server", "internal/admin"},
-	"internal/auth":     {"internal/servercmd", ".", "internal/server", "internal/admin"},
-	"internal/certs":    {"."},
-	"client":            {"cmd/client", ".", "vegadbtest"},
-	"internal/cli":      {"cmd/client"},
-	"internal/loader":   {"cmd/client"},
-	"internal/workload": {"cmd/client"},
-	"internal/archtest": {},
-	"internal/history":  {},
+	"internal/config":    {"internal/servercmd", ".", "internal/server", "internal/admin"},
+	"internal/auth":      {"internal/servercmd", ".", "internal/server", "internal/admin"},
+	"internal/certs":     {"."},
+	"internal/version":   {"."},
+	"internal/router":    {},
+	"internal/routercmd": {"cmd/router"},
+	"client":             {"cmd/client", ".", "vegadbtest"},
+	"internal/cli":       {"cmd/client"},
+	"internal/loader":    {"cmd/client"},
+	"internal/workload":  {"cmd/client"},
+	"internal/archtest":  {},
+	"internal/history":   {},
 }
 
 // siblings are the imports within one layer that are meant.

@@ -36,7 +36,7 @@ type Router struct {
 
 // DefaultRouter returns the settings of a router started with --cluster alone.
 func DefaultRouter() Router {
-	r := Router{Front: Default(), ClusterConnections: 2, RequestTimeout: 5 * time.Second, MaxRequests: 65536}
+	r := Router{Front: Default(), ClusterConnections: 2, RequestTimeout: 5 * time.Second, MaxRequests: 16384}
 	r.Front.Addr, r.Front.AdminAddr = "127.0.0.1:8350", "127.0.0.1:8351"
 	return r
 }
