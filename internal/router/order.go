@@ -65,9 +65,9 @@ func (o *order) remove(t *task, ready []*task) []*task {
 }
 
 // waiting returns the task that a further one for key would wait for, if that one
-// waits itself and has no other key.
+// waits itself, has no other key and can answer others.
 func (o *order) waiting(key uint64) *task {
-	if t := o.last[key]; t != nil && t.waits > 0 && len(t.keys) == 1 {
+	if t := o.last[key]; t != nil && t.waits > 0 && t.canMerge && len(t.keys) == 1 {
 		return t
 	}
 	return nil

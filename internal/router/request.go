@@ -18,9 +18,10 @@ type request struct {
 	// done takes the answer: a reply that a node gave, or an error. It is called
 	// once, on the task's goroutine and without locks held.
 	done func(reply *wire.Response, err error)
-	// merged are slots of equal reads that this one answers too. Guarded by the
-	// connection's mu; not used any more once the task has been sent.
-	merged []*slot
+	// merged are slots of equal reads that this one answers too, if it can. They are
+	// guarded by the connection's mu; none is added once the task has been sent.
+	merged   []*slot
+	canMerge bool
 }
 
 // keyHash tells keys apart for order. The seed is the process's: nobody can make

@@ -192,6 +192,7 @@ func (c *conn) forwardWhole(spec *command.Spec, args [][]byte, partition int) {
 	}
 	began := time.Now()
 	proto := c.w.Proto
+	t.canMerge = true
 	c.mu.Lock()
 	s := c.replies.push()
 	t.done = func(reply *wire.Response, err error) {
