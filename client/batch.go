@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/wire"
@@ -100,89 +99,4 @@ func (r *Result) Err() error {
 		return nil
 	}
 	return &Error{Op: "batch item", Status: r.Status, Version: r.Version}
-}
-
-// Batch sends b and returns one result per write, in their order. The error
-// speaks of the batch as a whole; a write's own is in its Result. Options:
-// WithDurability, WithAcks, WithReceipt.
-func (c *Client) Batch(ctx context.Context, b *Batch, opts ...Option) ([]Result, error) {
-	if b.err != nil {
-		return nil, b.err
-	}
-	if len(b.items) == 0 {
-		return nil, nil
-	}
-	cl := c.begin(wire.OpWriteBatch, "")
-	defer c.release(cl)
-	if err := cl.apply(opts, writeOptions); err != nil {
-		return nil, err
-	}
-	wire.FinishBatch(b.buf, 0, len(b.items))
-	cl.value = b.buf
-	cl.limit = uint32(len(b.items))
-	if err := c.do(ctx, cl); err != nil {
-		return nil, err
-	}
-	return c.results(cl, len(b.items), func(i int) bool { return wire.Op(b.buf[b.items[i]]) == wire.OpIncrement })
-}
-
-// GetBatch reads many keys with one frame and returns one result per key, in
-// their order; a key without an entry is no error but a Result that is not
-// Found. Options: those of every read.
-func (c *Client) GetBatch(ctx context.Context, keys []string, opts ...Option) ([]Result, error) {
-	if len(keys) == 0 {
-		return nil, nil
-	}
-	cl := c.begin(wire.OpGetBatch, "")
-	defer c.release(cl)
-	if err := cl.apply(opts, readOptions); err != nil {
-		return nil, err
-	}
-	cl.body = wire.BeginBatch(cl.body[:0])
-	for _, key := range keys {
-		cl.body = wire.AppendBatchKey(cl.body, key)
-	}
-	wire.FinishBatch(cl.body, 0, len(keys))
-	cl.value = cl.body
-	cl.limit = uint32(len(keys))
-	if err := c.do(ctx, cl); err != nil {
-		return nil, err
-	}
-	return c.results(cl, len(keys), nil)
-}
-
-// results decodes the reply to a batch of n items. isInt says which items
-// answer with an integer.
-func (c *Client) results(cl *call, n int, isInt func(i int) bool) ([]Result, error) {
-	var items wire.ItemResults
-	if err := items.Decode(cl.dst); err != nil {
-		return nil, c.malformed(cl, err)
-	}
-	if items.Len() != n {
-		return nil, c.malformed(cl, wire.ErrTruncated)
-	}
-	results := make([]Result, n)
-	var item wire.ItemResult
-	for i := range results {
-		if _, err := items.Next(&item); err != nil {
-			return nil, c.malformed(cl, err)
-		}
-		r := &results[i]
-		r.Status, r.Version = Status(item.Status), item.Version
-		if item.Status != wire.OK {
-			continue
-		}
-		if isInt == nil {
-			r.Value = item.Body
-			continue
-		}
-		if isInt(i) {
-			sum, err := wire.DecodeInt(item.Body)
-			if err != nil {
-				return nil, c.malformed(cl, err)
-			}
-			r.Int = sum
-		}
-	}
-	return results, nil
 }

@@ -22,8 +22,11 @@ type call struct {
 	cursor    uint64
 	limit     uint32
 	tag       []byte // COMMAND: the key that says where it belongs
-	partition int    // with raw
 	raw       bool   // value is the whole body, whatever the operation: see Forward
+	partition int    // where it belongs; AnyPartition, or unplaced
+	target    *node  // the only node that it may go to; nil: as the routes say
+	fixed     bool   // one attempt over the connection there is
+	pin       *conn  // the only connection it may take
 	receipt   *Receipt
 	previous  *Previous
 	dst       []byte // where the reply's body goes; nil: a fresh slice of its size
@@ -31,12 +34,23 @@ type call struct {
 	// The outcome. Written by whoever settles the call.
 	outcome outcome
 	node    string // address of the last one asked
+	via     *conn  // the last connection taken
 	status  wire.Status
 	version uint64
 	reply   wire.Response // without Body; only when extra
 	extra   bool          // the reply has more than a version
 	text    string        // the server's words when status blames something
+	leader  string        // whom a node that does not lead has named
 	cause   error
+
+	// Across attempts.
+	hint     *node    // where to go next while there are no routes
+	turn     uint32   // counts choices among replicas
+	atLeader bool     // a replica has refused: the leader is to answer
+	doubt    bool     // an attempt may have been executed without an answer
+	session  *session // of a write; nil: it has none, or its outcome is known
+	plain    bool     // it is to have none
+	copies   []copyOf // attempts with a session that are under way without a caller
 
 	// Where the call is. Guarded by the connection's mu.
 	state      callState
@@ -68,6 +82,7 @@ const (
 	replied              // the server has answered, or would have
 	lostUnsent           // the connection died and the request surely never left
 	lostSent             // the connection died after (part of) it may have left
+	stalled              // taken off a silent connection, sent
 	timedOut             // too late, never sent
 	timedOutSent         // too late, sent
 	canceled             // the context ended first, never sent
@@ -86,8 +101,20 @@ func (cl *call) reset() {
 	cl.receipt, cl.previous, cl.cause, cl.text = nil, nil, nil, ""
 	cl.state = callIdle
 	cl.extra, cl.raw = false, false
-	cl.outcome, cl.node = untried, ""
+	cl.outcome, cl.node, cl.via, cl.leader = untried, "", nil, ""
+	cl.target, cl.pin, cl.fixed = nil, nil, false
+	cl.hint, cl.atLeader, cl.doubt = nil, false, false
+	cl.session, cl.plain, cl.copies = nil, false, nil
 }
+
+// relaxed reports whether the call is a read that need not come from the leader.
+func (cl *call) relaxed() bool {
+	return cl.req.Flags&wire.FlagConsistency != 0 && cl.req.Consistency >= wire.SessionReads && !cl.atLeader
+}
+
+// repeatable reports whether the request may be sent again although it may have been
+// executed: it only reads, or a session keeps it from taking effect twice.
+func (cl *call) repeatable() bool { return !cl.req.Writes() || cl.req.Flags&wire.FlagSession != 0 }
 
 // bodySize is about what the request's body takes.
 func (cl *call) bodySize() int { return len(cl.key) + len(cl.value) + 3*8 }
@@ -167,6 +194,7 @@ func (cl *call) apply(opts []Option, allowed optionKind) error {
 			cl.req.OpFlags |= wire.ScanKeysOnly
 		case optWait:
 			cl.req.OpFlags |= wire.SnapshotWait
+		case optNode: // see applyAt
 		case optPrefix:
 			cl.key = o.text
 		case optPageSize:

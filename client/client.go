@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -224,66 +223,6 @@ func (c *Client) Persist(ctx context.Context, key string, opts ...Option) error 
 		return err
 	}
 	return nil
-}
-
-// Count returns how many entries the server holds. Expired entries that it has
-// not yet reclaimed may be among them.
-func (c *Client) Count(ctx context.Context, opts ...Option) (int64, error) {
-	cl := c.begin(wire.OpCount, "")
-	defer c.release(cl)
-	if err := cl.apply(opts, readOptions); err != nil {
-		return 0, err
-	}
-	cl.dst = cl.scratch[:0]
-	if err := c.do(ctx, cl); err != nil {
-		return 0, err
-	}
-	n, err := wire.DecodeInt(cl.dst)
-	if err != nil {
-		return 0, c.malformed(cl, err)
-	}
-	return n, nil
-}
-
-// Stats returns the server's own figures as JSON.
-func (c *Client) Stats(ctx context.Context) (json.RawMessage, error) {
-	cl := c.begin(wire.OpStats, "")
-	defer c.release(cl)
-	if err := c.do(ctx, cl); err != nil {
-		return nil, err
-	}
-	return cl.dst, nil
-}
-
-// Ping asks the server for a sign of life.
-func (c *Client) Ping(ctx context.Context) error {
-	cl := c.begin(wire.OpPing, "")
-	defer c.release(cl)
-	cl.dst = cl.scratch[:0]
-	return c.do(ctx, cl)
-}
-
-// Snapshot asks the server to write a snapshot; it returns when that has begun,
-// with WithWait when it is complete. It needs the role admin.
-func (c *Client) Snapshot(ctx context.Context, opts ...Option) error {
-	cl := c.begin(wire.OpSnapshot, "")
-	defer c.release(cl)
-	if err := cl.apply(opts, optWait); err != nil {
-		return err
-	}
-	cl.dst = cl.scratch[:0]
-	return c.do(ctx, cl)
-}
-
-// Flush deletes every entry. It needs the role admin.
-func (c *Client) Flush(ctx context.Context, opts ...Option) error {
-	cl := c.begin(wire.OpFlush, "")
-	defer c.release(cl)
-	if err := cl.apply(opts, writeOptions); err != nil {
-		return err
-	}
-	cl.dst = cl.scratch[:0]
-	return c.do(ctx, cl)
 }
 
 // expiryTime converts unix ms; 0 is "never".

@@ -55,11 +55,14 @@ func (c *Client) DoKey(ctx context.Context, key []byte, args [][]byte, readOnly 
 }
 
 // Admin sends an administrative request, JSON as docs/protocol.md describes it under
-// ADMIN, and returns the JSON of the reply. Any node of a cluster takes it. It needs
-// the role admin.
-func (c *Client) Admin(ctx context.Context, request []byte) ([]byte, error) {
+// ADMIN, and returns the JSON of the reply. Any node of a cluster takes it; WithNode
+// names one. It needs the role admin.
+func (c *Client) Admin(ctx context.Context, request []byte, opts ...Option) ([]byte, error) {
 	cl := c.begin(wire.OpAdmin, "")
 	defer c.release(cl)
+	if err := c.applyAt(cl, opts, optNode); err != nil {
+		return nil, err
+	}
 	cl.value = request
 	if err := c.do(ctx, cl); err != nil {
 		return nil, err

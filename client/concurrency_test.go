@@ -127,7 +127,7 @@ func TestNoSlotIsLost(t *testing.T) {
 	}
 	wg.Wait()
 	must(t, c.Ping(context.Background()))
-	cn := c.nodes[0].links[0].conn.Load()
+	cn := c.seeds[0].links[0].conn.Load()
 	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
 		cn.mu.Lock()
 		unsettled, bytes, waiting, free := cn.unsettled, cn.bytes, cn.waiting.first, len(cn.slots)-len(cn.free)

@@ -25,10 +25,15 @@ import (
 //   - taken ≤ appended; a frame that ends above taken has surely not been sent.
 //   - Once err is set nothing is added, and no call stays behind.
 type conn struct {
-	link   *link
-	nc     net.Conn
-	limits wire.Limits
-	rest   []byte // what was read behind the handshake
+	link     *link
+	nc       net.Conn
+	limits   wire.Limits
+	nodeID   string
+	pushes   bool      // the server sends topologies by itself
+	sessions bool      // the server keeps sessions
+	timeMs   uint64    // its clock, unix ms, at born; 0: not told
+	born     time.Time // when its hello came
+	rest     []byte    // what was read behind the handshake
 
 	mu        sync.Mutex
 	out       []byte   // small frames that the writer has not taken
@@ -42,19 +47,22 @@ type conn struct {
 	window    int      // bound of unsettled
 	waiting   callList // for the window
 	err       error    // why the connection is dead
+	session   *session // of the writes that start on this connection; nil: none yet
 
 	writerIdle bool          // the writer sleeps on wake
 	wake       chan struct{} // capacity 1
 
+	silent   atomic.Bool   // it owes replies and has not been heard of for silentAfter
 	reads    atomic.Uint32 // grows with every read: proof that the peer lives
 	probe    call          // a PING of the sweeper's, when the peer is silent
 	lastSeen uint32        // reads at the last look; the sweeper's
-	silent   time.Duration // how long reads has stood still; the sweeper's
+	quietFor time.Duration // how long reads has stood still; the sweeper's
 }
 
 // slot is the place of a request that the server has not answered.
 type slot struct {
 	call  *call // nil: its caller has left
+	left  *debt // the write it has left behind, if it is of a session
 	size  int
 	turn  uint16 // upper half of the request id: tells apart the uses of the slot
 	taken bool
@@ -69,7 +77,11 @@ func newConn(l *link, nc net.Conn, hello wire.ServerHello, rest []byte) *conn {
 	if hello.Limits.MaxInFlight > 0 {
 		window = min(window, int(min(hello.Limits.MaxInFlight, maxMaxInFlight)))
 	}
-	cn := &conn{link: l, nc: nc, limits: hello.Limits, rest: rest, window: window, wake: make(chan struct{}, 1)}
+	cn := &conn{link: l, nc: nc, limits: hello.Limits, nodeID: hello.NodeID,
+		pushes:   hello.Features&wire.FeaturePush != 0,
+		sessions: hello.Features&wire.FeatureSessions != 0 && !opts.NoSessions,
+		timeMs:   hello.TimeMs, born: time.Now(),
+		rest: rest, window: window, wake: make(chan struct{}, 1)}
 	cn.probe.done = make(chan struct{}, 1)
 	return cn
 }
@@ -77,11 +89,13 @@ func newConn(l *link, nc net.Conn, hello wire.ServerHello, rest []byte) *conn {
 // roundTrip hands the call over and waits until it is settled. The outcome is
 // in the call.
 func (cn *conn) roundTrip(ctx context.Context, cl *call) {
-	if !cn.submit(cl) {
-		cl.outcome, cl.cause = lostUnsent, cn.cause()
-		return
+	if cn.submit(cl) {
+		cn.await(ctx, cl)
 	}
-	cn.link.node.client.sweeper.rouse()
+}
+
+// await waits until a call that was submitted is settled.
+func (cn *conn) await(ctx context.Context, cl *call) {
 	ended := ctx.Done()
 	if ended == nil {
 		<-cl.done
@@ -95,14 +109,16 @@ func (cn *conn) roundTrip(ctx context.Context, cl *call) {
 }
 
 // submit queues the call's frame, or the call if the window is full. It returns
-// false if the connection is dead.
+// false, with the outcome in the call, if the connection is dead.
 func (cn *conn) submit(cl *call) bool {
 	cl.frame = nil
 	if cl.bodySize() >= largeFrame {
+		cn.enlistLarge(cl)
 		cl.frame = cl.appendFrame(make([]byte, 0, cl.bodySize()+256))
 	}
 	cn.mu.Lock()
 	if cn.err != nil {
+		cl.outcome, cl.cause = lostUnsent, cn.err
 		cn.mu.Unlock()
 		return false
 	}
@@ -110,6 +126,7 @@ func (cn *conn) submit(cl *call) bool {
 		cl.state = callWaiting
 		cn.waiting.push(cl)
 		cn.mu.Unlock()
+		cn.link.node.client.sweeper.rouse()
 		return true
 	}
 	cn.send(cl)
@@ -119,6 +136,7 @@ func (cn *conn) submit(cl *call) bool {
 	if idle {
 		cn.wake <- struct{}{}
 	}
+	cn.link.node.client.sweeper.rouse()
 	return true
 }
 
@@ -150,6 +168,7 @@ func (cn *conn) send(cl *call) {
 		cl.frame = nil
 	} else {
 		cl.req.ID = id
+		cn.enlist(cl)
 		before := len(cn.out)
 		cn.out = cl.appendFrame(cn.out)
 		s.size = len(cn.out) - before
@@ -176,7 +195,7 @@ func (cn *conn) freeSlot(at uint32) {
 	s := &cn.slots[at]
 	cn.unsettled--
 	cn.bytes -= s.size
-	s.call, s.taken = nil, false
+	s.call, s.left, s.taken = nil, nil, false
 	cn.free = append(cn.free, at)
 }
 
@@ -202,8 +221,7 @@ func (cn *conn) abandon(cl *call, cause error) {
 		cn.waiting.remove(cl)
 		cl.outcome = canceled
 	case callSent:
-		// The slot stays taken until the reply has come.
-		cn.slots[cl.slot].call = nil
+		cn.leave(cl)
 		cl.outcome = canceledSent
 	default:
 		cn.mu.Unlock()
@@ -213,6 +231,31 @@ func (cn *conn) abandon(cl *call, cause error) {
 	cl.state = callSettled
 	cl.cause = cause
 	cn.mu.Unlock()
+}
+
+// leave takes a call out of its slot before its reply has come. The slot stays taken
+// until then. Needs mu.
+func (cn *conn) leave(cl *call) {
+	s := &cn.slots[cl.slot]
+	s.call = nil
+	if cl.session != nil {
+		cl.copies = append(cl.copies, copyOf{conn: cn, slot: cl.slot, turn: s.turn})
+	}
+}
+
+// quiet reports whether nobody waits for anything.
+func (cn *conn) quiet() bool {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	if cn.waiting.first != nil {
+		return false
+	}
+	for i := range cn.slots {
+		if cn.slots[i].call != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // fail declares the connection dead, once: err is why. Every call on it is
@@ -225,6 +268,7 @@ func (cn *conn) fail(err error) {
 	}
 	cn.err = err
 	var lost []*call
+	var debts []*debt
 	for cl := cn.waiting.first; cl != nil; cl = cn.waiting.first {
 		cn.waiting.remove(cl)
 		cl.outcome = lostUnsent
@@ -232,6 +276,10 @@ func (cn *conn) fail(err error) {
 	}
 	for i := range cn.slots {
 		cl := cn.slots[i].call
+		if debt := cn.slots[i].left; debt != nil {
+			debts = append(debts, debt)
+			cn.slots[i].left = nil
+		}
 		if cl == nil {
 			continue
 		}
@@ -246,8 +294,15 @@ func (cn *conn) fail(err error) {
 		cl.state, cl.cause = callSettled, err
 	}
 	cn.out, cn.large = nil, nil
+	if cn.session != nil {
+		cn.session.timer.Stop()
+		cn.session = nil
+	}
 	cn.mu.Unlock()
 	cn.nc.Close()
+	for _, d := range debts {
+		d.pay()
+	}
 	select {
 	case cn.wake <- struct{}{}:
 	default:

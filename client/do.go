@@ -11,29 +11,35 @@ import (
 // do carries the call out: on the fast path one attempt on a live connection.
 // It returns nil, or an *Error.
 func (c *Client) do(ctx context.Context, cl *call) error {
-	if ctx.Done() != nil {
-		return c.doBounded(ctx, cl)
+	deadline, ok := c.bound(ctx, cl)
+	if !ok {
+		return c.failure(cl, nil)
 	}
-	c.sweeper.stamp(cl, false)
-	return c.attempt(ctx, cl, time.Time{})
+	err := c.attempt(ctx, cl, deadline)
+	if cl.session != nil {
+		cl.conclude()
+	}
+	return err
 }
 
-// doBounded is do for a context that can end.
-func (c *Client) doBounded(ctx context.Context, cl *call) error {
+// bound notes how long the call may take: the context's deadline, which it returns,
+// or zero if there is none. ok is false when the time is up already.
+func (c *Client) bound(ctx context.Context, cl *call) (deadline time.Time, ok bool) {
+	if ctx.Done() == nil {
+		c.sweeper.stamp(cl, false)
+		return time.Time{}, true
+	}
 	if err := ctx.Err(); err != nil {
 		cl.outcome, cl.cause = canceled, err
-		return c.failure(cl, nil)
+		return time.Time{}, false
 	}
-	deadline, ok := ctx.Deadline()
+	deadline, ok = ctx.Deadline()
 	c.sweeper.stamp(cl, ok)
-	if !ok {
-		return c.attempt(ctx, cl, time.Time{})
-	}
-	if !cl.setDeadline(deadline) {
+	if ok && !cl.setDeadline(deadline) {
 		cl.outcome = timedOut
-		return c.failure(cl, nil)
+		return deadline, false
 	}
-	return c.attempt(ctx, cl, deadline)
+	return deadline, true
 }
 
 // setDeadline tells the server how much time is left; false if none is.
@@ -49,34 +55,89 @@ func (cl *call) setDeadline(deadline time.Time) bool {
 
 // attempt tries once and leaves the rest to retry if that may bring something.
 func (c *Client) attempt(ctx context.Context, cl *call, deadline time.Time) error {
-	n := c.pick(cl.key)
-	cn := n.link(cl.lane).conn.Load()
-	if cn == nil {
-		return c.retry(ctx, cl, deadline)
-	}
-	if c.try(ctx, cl, n, cn) {
-		return nil
-	}
-	if c.worthRetrying(cl) {
-		return c.retry(ctx, cl, deadline)
-	}
-	return c.failure(cl, nil)
+	return c.finish(ctx, cl, deadline, c.launch(cl))
 }
 
-// try sends the call on one connection and reports whether it succeeded.
-func (c *Client) try(ctx context.Context, cl *call, n *node, cn *conn) bool {
+// launch sends the call over the connection there is, and returns that, or nil if
+// it could not be sent.
+func (c *Client) launch(cl *call) *conn {
+	n := c.route(cl)
 	cl.node = n.address
+	cn := n.link(cl.lane).conn.Load()
+	if cn == nil || cl.pin != nil && cn != cl.pin || !c.send(cl, cn) {
+		return nil
+	}
+	return cn
+}
+
+// send submits the call; false, with the outcome in the call, if that is not possible.
+func (c *Client) send(cl *call, cn *conn) bool {
+	cl.node, cl.via, cl.hint = cn.link.node.address, cn, nil
 	if !cn.check(cl) {
 		return false
 	}
-	cn.roundTrip(ctx, cl)
-	if cl.outcome != replied || cl.status != wire.OK {
+	if cl.req.Flags&wire.FlagConsistency != 0 && cl.req.Consistency == wire.SessionReads && !cl.raw {
+		cl.req.ConsistencyArg = 0
+		if seen := c.seen.Load(); seen != nil {
+			cl.req.ConsistencyArg = seen.of(cl.partition)
+		}
+	}
+	return cn.submit(cl)
+}
+
+// finish waits for a call that was launched over cn, and goes on if that did not
+// bring an answer. cn may be nil: it was not launched.
+func (c *Client) finish(ctx context.Context, cl *call, deadline time.Time, cn *conn) error {
+	if cn != nil {
+		cn.await(ctx, cl)
+		if c.succeeded(cl) {
+			return nil
+		}
+	}
+	return c.goOn(ctx, cl, deadline)
+}
+
+// goOn follows a first attempt that was not possible or did not succeed.
+func (c *Client) goOn(ctx context.Context, cl *call, deadline time.Time) error {
+	if cl.fixed || cl.outcome != untried && !c.worthRetrying(cl) {
+		return c.failure(cl, nil)
+	}
+	return c.retry(ctx, cl, deadline)
+}
+
+// succeeded looks at the outcome of an attempt that has ended.
+func (c *Client) succeeded(cl *call) bool {
+	if cl.outcome != replied {
+		return false
+	}
+	if seen := c.seen.Load(); seen != nil {
+		cl.witness(*seen)
+	}
+	if cl.status != wire.OK {
 		return false
 	}
 	if cl.receipt != nil {
 		cl.fillReceipt()
 	}
 	return true
+}
+
+// witness notes in tokens what a reply shows, and of a batch for one partition the
+// status that its items share when the partition was not served.
+func (cl *call) witness(seen tokens) {
+	if cl.fixed { // perhaps for many partitions
+		return
+	}
+	index := cl.version
+	if cl.extra && cl.reply.Flags&wire.ReplyIndex != 0 {
+		index = max(index, cl.reply.Index)
+	}
+	if index != 0 {
+		seen.saw(cl.partition, index)
+	}
+	if cl.status == wire.OK && cl.partition >= 0 && (cl.req.Op == wire.OpWriteBatch || cl.req.Op == wire.OpGetBatch) {
+		cl.status = sharedRefusal(cl.dst)
+	}
 }
 
 func (cl *call) fillReceipt() {
@@ -90,163 +151,66 @@ func (cl *call) fillReceipt() {
 		cl.receipt.Consistency = Consistency(r.Consistency)
 		cl.receipt.Acks, cl.receipt.Durability = Acks(r.Acks), Durability(r.Durability)
 	}
+	if r.Flags&wire.ReplyIndex != 0 {
+		cl.receipt.Index = r.Index
+	}
 	if r.Flags&wire.ReplyTiming != 0 {
 		cl.receipt.Queue, cl.receipt.Apply, cl.receipt.Sync =
 			time.Duration(r.QueueNs), time.Duration(r.ApplyNs), time.Duration(r.SyncNs)
 	}
 }
 
-// worthRetrying reports whether the same request may be sent once more and has
-// a chance of another answer: nothing was executed, or it only reads.
-func (c *Client) worthRetrying(cl *call) bool {
-	switch cl.outcome {
-	case lostUnsent:
-		return !c.isClosed()
-	case lostSent:
-		return !cl.req.Writes() && !c.isClosed()
-	case replied:
-		switch cl.status {
-		case wire.Busy, wire.Unavailable, wire.ShuttingDown, wire.Loading, wire.NotLeader, wire.WrongEpoch:
-			return true
-		case wire.UnknownOutcome:
-			return !cl.req.Writes()
-		}
-	}
-	return false
-}
-
-// Pauses between attempts that a server refused, doubling, with jitter.
-const (
-	retryFirst = time.Millisecond
-	retryLast  = 500 * time.Millisecond
-)
-
-// retry goes on after a first attempt that failed or found no connection, until
-// it succeeds, fails for good or time is up.
-func (c *Client) retry(ctx context.Context, cl *call, deadline time.Time) error {
-	bounded := !deadline.IsZero()
-	if !bounded && cl.mayExpire {
-		// From here on a timer keeps the time, not the sweeper.
-		cl.mayExpire = false
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.opts.Timeout-c.sweeper.spent(cl))
-		defer cancel()
-	}
-	pause := retryFirst
-	for {
-		if cl.outcome == replied {
-			if !sleep(ctx, max(jitter(pause), cl.retryAfter())) {
-				return c.failure(cl, ctx.Err())
-			}
-			pause = min(2*pause, retryLast)
-		}
-		n, cn, err := c.connection(ctx, cl)
-		if err != nil {
-			return err
-		}
-		if bounded && !cl.setDeadline(deadline) {
-			cl.outcome = timedOut
-			return c.failure(cl, context.DeadlineExceeded)
-		}
-		if c.try(ctx, cl, n, cn) {
-			return nil
-		}
-		if !c.worthRetrying(cl) {
-			return c.failure(cl, nil)
-		}
-	}
-}
-
-// connection waits for one to a node that serves the call.
-func (c *Client) connection(ctx context.Context, cl *call) (*node, *conn, error) {
-	for {
-		changed := c.changes()
-		n := c.pick(cl.key)
-		l := n.link(cl.lane)
-		if cn := l.conn.Load(); cn != nil {
-			return n, cn, nil
-		}
-		cl.node = n.address
-		err := l.why()
-		if c.isClosed() {
-			return nil, nil, c.located(cl, &Error{Status: statusClosed})
-		}
-		if e, ok := errors.AsType[*Error](err); ok && e.permanent() {
-			return nil, nil, c.located(cl, e)
-		}
-		select {
-		case <-changed:
-		case <-c.closing:
-		case <-ctx.Done():
-			e := &Error{Status: Status(wire.Unavailable), Cause: ctx.Err()}
-			if errors.Is(ctx.Err(), context.Canceled) {
-				e.Status = statusCanceled
-			}
-			if err != nil {
-				e.Message = "not connected: " + err.Error()
-			}
-			return nil, nil, c.located(cl, e)
-		}
-	}
-}
-
-// permanent reports whether connecting once more, unchanged, is likely to meet
-// the same refusal.
-func (e *Error) permanent() bool {
-	switch wire.Status(e.Status) {
-	case wire.Unauthenticated, wire.PermissionDenied, wire.UnsupportedVersion, wire.ProtocolError, wire.InvalidArgument:
-		return true
-	}
-	return false
-}
-
-// retryAfter is the server's hint, 0 without one.
-func (cl *call) retryAfter() time.Duration {
-	if !cl.extra || cl.reply.Flags&wire.ReplyRetryAfter == 0 {
-		return 0
-	}
-	return time.Duration(cl.reply.RetryAfterMs) * time.Millisecond
-}
-
 // failure turns the call's outcome into an error. cause, if not nil, is what
 // ended the retries.
 func (c *Client) failure(cl *call, cause error) error {
 	e := &Error{Cause: cl.cause}
-	sent := false
 	switch cl.outcome {
+	case untried:
+		e.Status = Status(wire.Unavailable)
 	case replied:
 		e.Status, e.Message, e.RetryAfter = Status(cl.status), cl.text, cl.retryAfter()
 		if cl.status == wire.VersionMismatch {
 			e.Version = cl.version
 		}
 		e.Cause = cause
-	case lostUnsent, lostSent:
-		sent = cl.outcome == lostSent
+	case lostUnsent, lostSent, stalled:
 		e.Status = Status(wire.Unavailable)
 		if c.isClosed() {
 			e.Status = statusClosed
 		}
 	case timedOut, timedOutSent:
-		sent = cl.outcome == timedOutSent
 		e.Status, e.Cause = Status(wire.Timeout), context.DeadlineExceeded
 	case canceled, canceledSent:
-		sent = cl.outcome == canceledSent
 		e.Status = statusCanceled
 		if errors.Is(cl.cause, context.DeadlineExceeded) {
 			e.Status = Status(wire.Timeout)
 		}
 	}
-	if sent && cl.req.Writes() {
-		e.Status = Status(wire.UnknownOutcome)
-	}
 	return c.located(cl, e)
 }
 
-// located returns e with the call's operation, key and node.
+// located returns e with the call's operation, key and node, and with the status that
+// a write has which may have been executed in one of its attempts.
 func (c *Client) located(cl *call, e *Error) error {
 	located := *e
 	located.Op, located.Key, located.Node = cl.req.Op.Name(), cl.errorKey(), cl.node
+	if cl.uncertain() && located.Status.class() != Status(wire.UnknownOutcome) {
+		located.Status = Status(wire.UnknownOutcome)
+	}
 	return &located
+}
+
+// uncertain reports whether the call is a write that may have been executed without
+// an answer.
+func (cl *call) uncertain() bool {
+	if !cl.req.Writes() || cl.decided() {
+		return false
+	}
+	switch cl.outcome {
+	case lostSent, stalled, timedOutSent, canceledSent:
+		return true
+	}
+	return cl.doubt
 }
 
 // malformed is the error of a reply whose body cannot be understood.

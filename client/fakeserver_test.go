@@ -28,10 +28,10 @@ type fakeServer struct {
 	intercept atomic.Pointer[func(s *fakeSession, r *wire.Request) bool]
 
 	mu      sync.Mutex
-	entries map[string]fakeEntry // guarded by mu
-	version uint64               // guarded by mu
-	conns   map[net.Conn]bool    // guarded by mu
-	stopped bool                 // guarded by mu
+	entries map[string]fakeEntry      // guarded by mu
+	version uint64                    // guarded by mu
+	conns   map[net.Conn]*fakeSession // guarded by mu
+	stopped bool                      // guarded by mu
 
 	wg       sync.WaitGroup
 	accepted atomic.Int64
@@ -52,6 +52,33 @@ type fakeSession struct {
 	out    []byte
 	r      wire.Request
 	lim    wire.Limits
+
+	writing sync.Mutex
+	greeted bool // the hello has been written; guarded by writing
+}
+
+// write sends whole frames; pushes come from other goroutines.
+func (s *fakeSession) write(b []byte, greeting bool) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.greeted = s.greeted || greeting
+	_, err := s.nc.Write(b)
+	return err
+}
+
+// push sends a frame on every connection that has been greeted.
+func (s *fakeServer) push(frame []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, session := range s.conns {
+		s.wg.Go(func() {
+			session.writing.Lock()
+			defer session.writing.Unlock()
+			if session.greeted {
+				session.nc.Write(frame)
+			}
+		})
+	}
 }
 
 func newFakeServer(t testing.TB) *fakeServer {
@@ -64,7 +91,7 @@ func newFakeServer(t testing.TB) *fakeServer {
 // newPipeServer returns a server without a socket: connect with dialPipe. It
 // lives in a bubble of testing/synctest, where time is the test's own.
 func newPipeServer(t testing.TB) *fakeServer {
-	return &fakeServer{t: t, entries: map[string]fakeEntry{}, conns: map[net.Conn]bool{}}
+	return &fakeServer{t: t, entries: map[string]fakeEntry{}, conns: map[net.Conn]*fakeSession{}}
 }
 
 // dialPipe is for Options.Dial.
@@ -141,14 +168,16 @@ func (s *fakeServer) adopt(nc net.Conn) bool {
 		nc.Close()
 		return false
 	}
-	s.conns[nc] = true
+	session := &fakeSession{server: s, nc: nc, lim: wire.DefaultLimits()}
+	s.conns[nc] = session
 	s.accepted.Add(1)
 	s.wg.Add(1)
-	go s.serve(nc)
+	go s.serve(session)
 	return true
 }
 
-func (s *fakeServer) serve(nc net.Conn) {
+func (s *fakeServer) serve(session *fakeSession) {
+	nc := session.nc
 	defer s.wg.Done()
 	defer func() {
 		nc.Close()
@@ -156,7 +185,6 @@ func (s *fakeServer) serve(nc net.Conn) {
 		delete(s.conns, nc)
 		s.mu.Unlock()
 	}()
-	session := &fakeSession{server: s, nc: nc, lim: wire.DefaultLimits()}
 	buf := make([]byte, 64<<10)
 	start, end := 0, 0
 	greeted := false
@@ -177,7 +205,7 @@ func (s *fakeServer) serve(nc net.Conn) {
 			}
 		}
 		if len(session.out) > 0 {
-			if _, err := nc.Write(session.out); err != nil {
+			if err := session.write(session.out, greeted); err != nil {
 				return
 			}
 			session.out = session.out[:0]

@@ -29,7 +29,7 @@ func (c *Client) Forward(ctx context.Context, partition int, req *wire.Request, 
 	cl.req.Body = nil
 	cl.req.Flags &^= wire.FlagDeadline | wire.FlagEpoch
 	err := c.do(ctx, cl)
-	if cl.outcome != replied {
+	if cl.outcome != replied || cl.uncertain() {
 		return err
 	}
 	*reply = wire.Response{}
@@ -50,7 +50,7 @@ func (c *Client) Forward(ctx context.Context, partition int, req *wire.Request, 
 // Limits returns the limits of a node that the client is connected to, or the
 // defaults while there is none: what Forward may be given.
 func (c *Client) Limits() wire.Limits {
-	for _, n := range c.nodes {
+	for _, n := range *c.all.Load() {
 		for _, l := range n.links {
 			if cn := l.conn.Load(); cn != nil {
 				return cn.limits

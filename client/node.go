@@ -15,11 +15,20 @@ import (
 )
 
 // node is one server address with its connections.
+//
+// A node is started when somebody first wants it. When the topology does not name
+// it any more it is retired: it serves the calls it has and takes no part in
+// routing; when they are done its connections are closed. Then a node of
+// Options.Addresses is parked, to be asked again in need, and any other ended.
 type node struct {
 	client  *Client
-	address string
+	address string // as it is dialled
 	links   []*link
-	once    sync.Once // starts the links
+	seed    bool // of Options.Addresses
+
+	started atomic.Bool // changed under client.mu
+	retired atomic.Bool // changed under client.mu
+	named   bool        // the topology in use names it; guarded by client.mu
 }
 
 // link is the place of one connection: it dials, hands the connection out while
@@ -32,8 +41,9 @@ type link struct {
 	mu      sync.Mutex
 	lastErr error // why there is no connection; nil before the first try; guarded by mu
 
-	ctx    context.Context // ends with the client
-	cancel context.CancelFunc
+	revived chan struct{}   // capacity 1: the node is wanted again
+	ctx     context.Context // ends with the node
+	cancel  context.CancelFunc
 }
 
 // Pauses between dials: doubling from first to last, each between half and the
@@ -46,7 +56,7 @@ const (
 func newNode(c *Client, address string) *node {
 	n := &node{client: c, address: address}
 	for range c.opts.Connections {
-		l := &link{node: n}
+		l := &link{node: n, revived: make(chan struct{}, 1)}
 		l.ctx, l.cancel = context.WithCancel(context.Background())
 		n.links = append(n.links, l)
 	}
@@ -55,13 +65,62 @@ func newNode(c *Client, address string) *node {
 
 // start lets the node's links connect. It may be called again and again.
 func (n *node) start() {
-	n.once.Do(func() {
+	if n.started.Load() && !n.retired.Load() {
+		return
+	}
+	n.client.mu.Lock()
+	defer n.client.mu.Unlock()
+	n.startLocked()
+}
+
+// startLocked is start. Needs client.mu.
+func (n *node) startLocked() {
+	c := n.client
+	if c.closed {
+		return
+	}
+	if !n.started.Load() {
+		n.started.Store(true)
 		for _, l := range n.links {
-			n.client.wg.Add(1)
+			c.wg.Add(1)
 			go l.run()
 		}
-	})
+	}
+	if n.retired.CompareAndSwap(true, false) {
+		for _, l := range n.links {
+			select {
+			case l.revived <- struct{}{}:
+			default:
+			}
+		}
+	}
 }
+
+// retire takes the node out of use; the sweeper closes what it still has. Needs
+// client.mu.
+func (n *node) retire() {
+	if n.started.Load() && n.retired.CompareAndSwap(false, true) {
+		n.client.sweeper.rouse()
+	}
+}
+
+// rest closes the connections of a retired node whose calls are done, and reports
+// whether there are any left.
+func (n *node) rest() (quiet bool) {
+	quiet = true
+	for _, l := range n.links {
+		if cn := l.conn.Load(); cn != nil {
+			quiet = false
+			if cn.quiet() {
+				cn.fail(errRetired)
+			}
+		}
+	}
+	return quiet
+}
+
+// errRetired ends the connections of a node that the topology does not name.
+var errRetired = errors.New("the node is not part of the topology any more")
 
 // connectFirst starts the node and waits for its first link to connect or fail.
 func (n *node) connectFirst(ctx context.Context) error {
@@ -93,9 +152,19 @@ func (n *node) reachable() bool {
 	return false
 }
 
-// close ends the links; once was perhaps never done.
+// silent reports whether the node owes replies on a connection and has not been
+// heard of there for a while.
+func (n *node) silent() bool {
+	for _, l := range n.links {
+		if cn := l.conn.Load(); cn != nil && cn.silent.Load() {
+			return true
+		}
+	}
+	return false
+}
+
+// close ends the links.
 func (n *node) close() {
-	n.once.Do(func() {})
 	for _, l := range n.links {
 		l.cancel()
 		if cn := l.conn.Load(); cn != nil {
@@ -132,13 +201,26 @@ func (l *link) publish(cn *conn, err error) {
 	l.lastErr = err
 	l.mu.Unlock()
 	l.node.client.announce()
+	if cn != nil {
+		l.node.client.connected(cn)
+	}
 }
 
-// run connects, reads and reconnects until the client is closed.
+// park waits while nobody wants the node.
+func (l *link) park() {
+	for l.node.retired.Load() && l.ctx.Err() == nil {
+		select {
+		case <-l.revived:
+		case <-l.ctx.Done():
+		}
+	}
+}
+
+// run connects, reads and reconnects until the node ends.
 func (l *link) run() {
 	defer l.node.client.wg.Done()
 	pause := backoffFirst
-	for l.ctx.Err() == nil {
+	for l.park(); l.ctx.Err() == nil; l.park() {
 		cn, err := l.dial()
 		if err != nil {
 			l.publish(nil, err)
@@ -159,9 +241,11 @@ func (l *link) run() {
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
+		case <-l.revived:
+			pause = backoffFirst
 		case <-l.ctx.Done():
-			timer.Stop()
 		}
+		timer.Stop()
 	}
 	l.publish(nil, ErrClosed)
 }
@@ -226,7 +310,11 @@ func (l *link) handshakeTLS(ctx context.Context, nc net.Conn) (net.Conn, error) 
 // behind it.
 func (l *link) handshake(nc net.Conn) (hello wire.ServerHello, rest []byte, err error) {
 	opts := &l.node.client.opts
-	ours := wire.ClientHello{MinVersion: wire.Version1, MaxVersion: wire.Version1, ClientName: opts.Name}
+	ours := wire.ClientHello{MinVersion: wire.Version1, MaxVersion: wire.Version1, ClientName: opts.Name,
+		Features: wire.FeaturePush | wire.FeatureSessions}
+	if opts.NoSessions {
+		ours.Features &^= wire.FeatureSessions
+	}
 	if opts.Username != "" || opts.Password != "" {
 		ours.Auth, ours.Username, ours.Password = wire.AuthPassword, opts.Username, opts.Password
 	}

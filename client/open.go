@@ -12,26 +12,38 @@ import (
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
-// Client talks to a server or, later, a cluster. It is safe for use by any
-// number of goroutines, and meant to be shared by all of a program's.
+// Client talks to a server or a cluster. It is safe for use by any number of
+// goroutines, and meant to be shared by all of a program's.
+//
+// Locks: mu before a link's mu before a connection's mu.
 type Client struct {
 	opts Options
 
-	nodes     []*node      // one per address
-	preferred atomic.Int32 // index of the node that calls go to first
+	seeds     []*node                 // one per Options.Addresses
+	preferred atomic.Int32            // index of the seed that calls go to first while there are no routes
+	routes    atomic.Pointer[routes]  // nil: a lone server, or nothing known yet
+	seen      atomic.Pointer[tokens]  // what has been seen of each partition; nil without routes
+	all       atomic.Pointer[[]*node] // every node that has not ended; replaced under mu
 
 	mu          sync.Mutex
-	clusterID   string        // of the first server met; guarded by mu
-	clusterFrom *node         // that server; guarded by mu
-	changed     chan struct{} // closed and replaced when a link's state changes; guarded by mu
+	byAddress   map[string]*node // those of all; guarded by mu
+	topology    *wire.Topology   // the last that was believed; not changed; guarded by mu
+	views       uint64           // counts what Topology shows; guarded by mu
+	clusterID   string           // of the first server met; guarded by mu
+	clusterFrom *node            // that server; guarded by mu
+	changed     chan struct{}    // closed and replaced when a link's state or a route changes; guarded by mu
+	closed      bool             // guarded by mu
 
 	calls   sync.Pool // of *call
 	lanes   atomic.Uint32
 	sweeper sweeper
+	stale   chan struct{} // capacity 1: the topology is to be asked for
+	asked   atomic.Uint32 // counts who was asked: spreads
 
-	closing chan struct{} // closed by Close
-	once    sync.Once
-	wg      sync.WaitGroup // every goroutine of the client
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	closing <-chan struct{} // that context's Done
+	wg      sync.WaitGroup  // every goroutine of the client
 }
 
 // Bounds and defaults of Options.
@@ -87,23 +99,25 @@ func Open(ctx context.Context, opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{opts: opts, changed: make(chan struct{}), closing: make(chan struct{})}
+	c := &Client{opts: opts, byAddress: map[string]*node{}, changed: make(chan struct{}), stale: make(chan struct{}, 1)}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.closing = c.ctx.Done()
 	c.calls.New = func() any {
 		return &call{done: make(chan struct{}, 1), lane: c.lanes.Add(1)}
 	}
 	c.sweeper.init(opts.Timeout)
-	for _, address := range opts.Addresses {
-		c.nodes = append(c.nodes, newNode(c, address))
-	}
-	c.wg.Add(1)
+	c.addSeeds()
+	c.wg.Add(2)
 	go c.sweep()
+	go c.keepFresh()
 	var failures []error
-	for i, n := range c.nodes {
+	for i, n := range c.seeds {
 		if err := n.connectFirst(ctx); err != nil {
 			failures = append(failures, err)
 			continue
 		}
 		c.preferred.Store(int32(i))
+		c.firstTopology(ctx, n)
 		return c, nil
 	}
 	c.Close()
@@ -114,8 +128,12 @@ func Open(ctx context.Context, opts Options) (*Client, error) {
 // are gone. Calls that wait fail: ErrUnknownOutcome for writes that were sent,
 // ErrClosed for the rest (errors.Is with ErrClosed holds for both).
 func (c *Client) Close() error {
-	c.once.Do(func() { close(c.closing) })
-	for _, n := range c.nodes {
+	c.mu.Lock()
+	c.closed = true // no node is started from here on
+	nodes := *c.all.Load()
+	c.mu.Unlock()
+	c.cancel()
+	for _, n := range nodes {
 		n.close()
 	}
 	c.wg.Wait()
@@ -123,22 +141,18 @@ func (c *Client) Close() error {
 }
 
 // isClosed reports whether Close was called.
-func (c *Client) isClosed() bool {
-	select {
-	case <-c.closing:
-		return true
-	default:
-		return false
-	}
-}
+func (c *Client) isClosed() bool { return c.ctx.Err() != nil }
 
 // joinCluster refuses a server of another cluster than the first one met: its
-// data would be other data. Only the address that was met first may come
-// back as another cluster: a server that starts anew, with new data.
+// data would be other data. Only a lone server, at the address that was met first,
+// may come back as another cluster: it starts anew, with new data.
 func (c *Client) joinCluster(n *node, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.clusterFrom == nil || c.clusterFrom == n {
+	if c.clusterFrom == nil || c.clusterFrom == n && c.routes.Load() == nil {
+		if id != c.clusterID {
+			c.topology = nil
+		}
 		c.clusterID, c.clusterFrom = id, n
 	}
 	if id != c.clusterID {
@@ -159,28 +173,13 @@ func (c *Client) changes() <-chan struct{} {
 func (c *Client) announce() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	close(c.changed)
-	c.changed = make(chan struct{})
+	c.announceLocked()
 }
 
-// pick returns the node that serves key. On a single node that is the one
-// preferred, or, while it cannot be reached, another that can; with a topology it
-// will be the leader of the key's partition.
-func (c *Client) pick(string) *node {
-	at := int(c.preferred.Load())
-	n := c.nodes[at]
-	if len(c.nodes) == 1 || n.reachable() {
-		return n
-	}
-	for i := 1; i < len(c.nodes); i++ {
-		other := (at + i) % len(c.nodes)
-		c.nodes[other].start()
-		if c.nodes[other].reachable() {
-			c.preferred.CompareAndSwap(int32(at), int32(other))
-			return c.nodes[other]
-		}
-	}
-	return n
+// announceLocked is announce. Needs mu.
+func (c *Client) announceLocked() {
+	close(c.changed)
+	c.changed = make(chan struct{})
 }
 
 // begin takes a call from the pool.
@@ -188,6 +187,7 @@ func (c *Client) begin(op wire.Op, key string) *call {
 	cl := c.calls.Get().(*call)
 	cl.req.Op = op
 	cl.key = key
+	cl.partition = unplaced
 	return cl
 }
 

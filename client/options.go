@@ -12,7 +12,8 @@ import (
 // Options say how to reach a server. Only Addresses is needed.
 type Options struct {
 	// Addresses of the server, host:port. The first that answers is used; the
-	// others stand by. They must belong to the same server or cluster.
+	// others stand by. They must belong to the same server or cluster. A cluster's
+	// other nodes need not be named: the client learns of them.
 	Addresses []string
 
 	Username string // empty: no credentials are sent
@@ -38,6 +39,19 @@ type Options struct {
 	// and 16 MiB. A larger request goes alone.
 	MaxInFlight      int
 	MaxInFlightBytes int
+
+	// Zone is where this program runs. Reads that need not come from the leader
+	// (SessionReads, BoundedReads, LocalReads) go to replicas of the same zone first.
+	Zone string
+
+	// AddressMap turns an address by which a cluster's node is known (that it
+	// advertises) into the one to dial, where the two differ: behind port forwarding,
+	// say. Nil, or an empty result: as it is. Addresses above are dialled as they are.
+	AddressMap func(advertised string) string
+
+	// NoSessions turns exactly-once writes off: a write whose reply was lost is
+	// not repeated then but fails with ErrUnknownOutcome.
+	NoSessions bool
 
 	// Dial replaces net.Dialer.DialContext: for proxies and tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -105,6 +119,7 @@ const (
 	optIfLater
 	optIfEarlier
 	optPrevious
+	optNode
 
 	readOptions  = optConsistency | optMaxStaleness | optReceipt
 	writeOptions = optDurability | optAcks | optReceipt
@@ -113,7 +128,7 @@ const (
 func (k optionKind) String() string {
 	names := [...]string{"WithTTL", "WithExpireAt", "KeepTTL", "IfAbsent", "IfPresent", "IfVersion",
 		"WithConsistency", "WithMaxStaleness", "WithDurability", "WithAcks", "WithReceipt", "WithPrefix",
-		"WithKeysOnly", "WithPageSize", "WithWait", "IfNoExpiry", "IfExpiry", "IfLater", "IfEarlier", "WithPrevious"}
+		"WithKeysOnly", "WithPageSize", "WithWait", "IfNoExpiry", "IfExpiry", "IfLater", "IfEarlier", "WithPrevious", "WithNode"}
 	for i, name := range names {
 		if k == 1<<i {
 			return name
@@ -191,11 +206,17 @@ func WithPageSize(entries int) Option {
 // WithWait makes Snapshot return when the snapshot is complete.
 func WithWait() Option { return Option{kind: optWait} }
 
-// Receipt says what a call got.
+// WithNode sends a request to one node of a cluster, named by its id or its address
+// in the topology (Stats, Ping, Snapshot, Admin).
+func WithNode(node string) Option { return Option{kind: optNode, text: node} }
+
+// Receipt says what a call got. Of a call that several nodes have answered it is the
+// receipt of one of them.
 type Receipt struct {
 	Node        string      // address of the node that answered
 	Version     uint64      // of the entry read or written
 	Term        uint64      // of the leader; 0 on a single node
+	Index       uint64      // of the log, up to which the partition showed every write
 	Consistency Consistency // what a read got
 	Acks        Acks        // what a write got
 	Durability  Durability  // what a write got

@@ -26,6 +26,8 @@ type reader struct {
 	frames  [maxSettled][]byte
 	calls   [maxSettled]*call
 	scratch wire.Response
+	pushed  []byte  // the last topology among the frames
+	debts   []*debt // of callers who have left
 }
 
 // read is the reader goroutine: it reads in bulk and settles calls until the
@@ -110,7 +112,7 @@ func (r *reader) settle(count int) error {
 	cn.mu.Lock()
 	for i, frame := range r.frames[:count] {
 		var err error
-		if r.calls[i], err = cn.claim(frame); err != nil {
+		if r.calls[i], err = r.claim(frame); err != nil {
 			failed, count = err, i
 			break
 		}
@@ -119,6 +121,9 @@ func (r *reader) settle(count int) error {
 	cn.mu.Unlock()
 	if wake {
 		cn.wake <- struct{}{}
+	}
+	if r.pushed != nil || r.debts != nil {
+		r.settleRare()
 	}
 	for i := range count {
 		cl := r.calls[i]
@@ -133,15 +138,36 @@ func (r *reader) settle(count int) error {
 	// Views would keep a large buffer alive that was given up.
 	clear(r.frames[:count])
 	clear(r.calls[:count])
-	r.scratch.Body = nil
+	r.scratch.Body, r.scratch.Leader = nil, nil
 	return failed
+}
+
+// settleRare deals with what seldom comes: pushed topologies and replies to writes
+// whose callers have left. Needs no lock.
+func (r *reader) settleRare() {
+	for _, d := range r.debts {
+		d.pay()
+	}
+	r.debts = nil
+	if r.pushed == nil {
+		return
+	}
+	t := new(wire.Topology)
+	if t.Decode(r.pushed[wire.HeaderSize:]) == nil {
+		r.cn.link.node.client.learn(t, r.cn)
+	}
+	r.pushed = nil
 }
 
 // claim takes the call that frame answers out of its slot. It returns nil if the
 // caller has left, or if the frame is of a kind for later protocols. Needs mu.
-func (cn *conn) claim(frame []byte) (*call, error) {
+func (r *reader) claim(frame []byte) (*call, error) {
+	cn := r.cn
 	kind, id := wire.PeekReply(frame)
 	if kind != wire.KindReply {
+		if kind == wire.KindTopology && cn.pushes {
+			r.pushed = frame
+		}
 		return nil, nil
 	}
 	at := id & 0xFFFF
@@ -149,9 +175,17 @@ func (cn *conn) claim(frame []byte) (*call, error) {
 		return nil, cn.stray(frame)
 	}
 	cl := cn.slots[at].call
+	if d := cn.slots[at].left; d != nil {
+		r.debts = append(r.debts, d)
+	}
 	cn.freeSlot(at)
-	if cl != nil {
-		cl.state = callSettled
+	if cl == nil {
+		return nil, nil
+	}
+	cl.state = callSettled
+	if s := cl.session; s != nil && s.conn == cn && cl.req.Op != wire.OpWriteBatch && isVerdict(wire.PeekStatus(frame)) {
+		s.settle(cl.req.Sequence)
+		cl.session = nil
 	}
 	return cl, nil
 }
@@ -181,7 +215,10 @@ func (cl *call) fill(frame []byte, r *wire.Response) error {
 	cl.version = r.Version
 	if r.Flags&^wire.ReplyVersion != 0 {
 		cl.reply = *r
-		cl.reply.Body = nil
+		cl.reply.Body, cl.reply.Leader = nil, nil
+		if r.Flags&wire.ReplyLeader != 0 {
+			cl.leader = string(r.Leader)
+		}
 		cl.extra = true
 	}
 	switch {

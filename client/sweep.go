@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,9 @@ const (
 	// probeAfter is how long a peer that owes replies may be silent before it
 	// is asked for a sign of life; after as long again it is given up.
 	probeAfter = 5 * time.Second
+	// silentAfter is how long it may be silent before its calls go to other nodes
+	// that have taken over from it.
+	silentAfter = time.Second
 )
 
 func (s *sweeper) init(timeout time.Duration) {
@@ -84,11 +88,14 @@ func (c *Client) sweep() {
 			}
 			now := s.now.Add(1)
 			busy := false
-			for _, n := range c.nodes {
+			for _, n := range *c.all.Load() {
 				for _, l := range n.links {
 					if cn := l.conn.Load(); cn != nil && cn.expire(now, s.tick) {
 						busy = true
 					}
+				}
+				if n.retired.Load() && !c.dismiss(n) {
+					busy = true
 				}
 			}
 			quiet++
@@ -108,7 +115,7 @@ func (c *Client) sweep() {
 
 // busy reports whether any connection has unanswered or waiting calls.
 func (c *Client) busy() bool {
-	for _, n := range c.nodes {
+	for _, n := range *c.all.Load() {
 		for _, l := range n.links {
 			if cn := l.conn.Load(); cn != nil {
 				cn.mu.Lock()
@@ -127,21 +134,34 @@ func (c *Client) busy() bool {
 // for too long. It reports whether there was anything to watch.
 func (cn *conn) expire(now uint32, tick time.Duration) (busy bool) {
 	var late []*call
+	client, silent := cn.link.node.client, cn.silent.Load()
 	cn.mu.Lock()
 	busy = cn.unsettled > 0
 	for cl := cn.waiting.first; cl != nil; {
 		next := cl.next
-		if cl.late(now) {
+		switch {
+		case cl.late(now):
 			cn.waiting.remove(cl)
 			cl.outcome = timedOut
+			late = append(late, cl)
+		case silent && client.betterServed(cl, cn):
+			cn.waiting.remove(cl)
+			cl.outcome, cl.cause = lostUnsent, errSilent
 			late = append(late, cl)
 		}
 		cl = next
 	}
 	for i := range cn.slots {
-		if cl := cn.slots[i].call; cl != nil && cl.late(now) {
-			cn.slots[i].call = nil
+		cl := cn.slots[i].call
+		switch {
+		case cl == nil:
+		case cl.late(now):
+			cn.leave(cl)
 			cl.outcome = timedOutSent
+			late = append(late, cl)
+		case silent && cl.repeatable() && client.betterServed(cl, cn):
+			cn.leave(cl)
+			cl.outcome, cl.cause = stalled, errSilent
 			late = append(late, cl)
 		}
 	}
@@ -155,7 +175,8 @@ func (cn *conn) expire(now uint32, tick time.Duration) (busy bool) {
 	if busy {
 		cn.watch(tick)
 	} else {
-		cn.silent = 0
+		cn.quietFor = 0
+		cn.silent.Store(false)
 	}
 	return busy
 }
@@ -168,17 +189,39 @@ func (cl *call) late(now uint32) bool {
 // death, so the peer is asked with a PING before it is given up.
 func (cn *conn) watch(tick time.Duration) {
 	if seen := cn.reads.Load(); seen != cn.lastSeen {
-		cn.lastSeen, cn.silent = seen, 0
+		cn.lastSeen, cn.quietFor = seen, 0
+		cn.silent.Store(false)
 		return
 	}
-	before := cn.silent
-	cn.silent += tick
+	before := cn.quietFor
+	cn.quietFor += tick
+	if cn.quietFor >= silentAfter && cn.silent.CompareAndSwap(false, true) && cn.link.node.client.routes.Load() != nil {
+		cn.link.node.client.refreshSoon() // perhaps another node leads by now
+	}
 	switch {
-	case before < probeAfter && cn.silent >= probeAfter:
+	case before < probeAfter && cn.quietFor >= probeAfter:
 		cn.sendProbe()
-	case cn.silent >= 2*probeAfter:
+	case cn.quietFor >= 2*probeAfter:
 		cn.fail(fmt.Errorf("no sign of life for %v", 2*probeAfter))
 	}
+}
+
+// errSilent is why a call has been taken off a silent node.
+var errSilent = errors.New("the node is silent, and another one leads the partition by now")
+
+// betterServed reports whether another node serves the partition of a call that
+// waits on a silent connection.
+func (c *Client) betterServed(cl *call, cn *conn) bool {
+	r := c.routes.Load()
+	if r == nil || cl.partition < 0 || cl.partition >= len(r.parts) {
+		return false
+	}
+	part := &r.parts[cl.partition]
+	if cl.relaxed() && part.replica() != nil {
+		return true
+	}
+	leader := part.leader.Load()
+	return leader != nil && leader != cn.link.node && leader.reachable()
 }
 
 // sendProbe sends a PING whose reply nobody waits for.

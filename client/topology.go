@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"iter"
+	"slices"
 
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -30,8 +31,12 @@ type TopologyPartition struct {
 	Replicas []int
 }
 
-// Topology fetches the server's topology.
+// Topology returns the topology as the client knows it, leaders that it has learnt
+// of by itself included, or fetches it from a server that does not tell news of it.
 func (c *Client) Topology(ctx context.Context) (Topology, error) {
+	if t, _, ok := c.view(); ok {
+		return t, nil
+	}
 	cl := c.begin(wire.OpTopology, "")
 	defer c.release(cl)
 	if err := c.do(ctx, cl); err != nil {
@@ -41,6 +46,61 @@ func (c *Client) Topology(ctx context.Context) (Topology, error) {
 	if err := w.Decode(cl.dst); err != nil {
 		return Topology{}, c.malformed(cl, err)
 	}
+	return publicTopology(&w), nil
+}
+
+// WatchTopology yields the topology as the client knows it, and then each newer
+// one, until ctx ends, the client is closed or the loop is left. A loop that is slow
+// misses what lies in between, never the last one. While nothing is known yet it
+// waits; a server that does not tell news leaves it waiting.
+func (c *Client) WatchTopology(ctx context.Context) iter.Seq[Topology] {
+	return func(yield func(Topology) bool) {
+		seen := uint64(0)
+		for {
+			changed := c.changes()
+			if t, number, ok := c.view(); ok && number != seen {
+				if seen = number; !yield(t) {
+					return
+				}
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			case <-c.closing:
+				return
+			}
+		}
+	}
+}
+
+// view returns the topology that the client works with and the count of its changes;
+// ok is false as long as it knows none.
+func (c *Client) view() (t Topology, number uint64, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.topology == nil {
+		return t, 0, false
+	}
+	t = publicTopology(c.topology)
+	r := c.routes.Load()
+	if r == nil {
+		if t.Nodes[0].Address == "" { // alone, it need not know where it is
+			t.Nodes[0].Address = c.seeds[c.preferred.Load()].address
+		}
+		return t, c.views, true
+	}
+	for p := range t.Partitions {
+		leader := r.parts[p].leader.Load()
+		t.Partitions[p].Leader = -1
+		if leader != nil {
+			t.Partitions[p].Leader = slices.Index(r.nodes, leader)
+		}
+	}
+	return t, c.views, true
+}
+
+func publicTopology(w *wire.Topology) Topology {
 	t := Topology{Epoch: w.Epoch, ClusterID: w.ClusterID,
 		Nodes:      make([]TopologyNode, len(w.Nodes)),
 		Partitions: make([]TopologyPartition, len(w.Partitions))}
@@ -58,21 +118,5 @@ func (c *Client) Topology(ctx context.Context) (Topology, error) {
 		}
 		t.Partitions[i] = TopologyPartition{Leader: leader, Replicas: replicas}
 	}
-	return t, nil
-}
-
-// WatchTopology yields the topology as the client knows it, and then each newer
-// one, until ctx ends, the client is closed or the loop is left. A loop that is slow
-// misses what lies in between, never the last one.
-func (c *Client) WatchTopology(ctx context.Context) iter.Seq[Topology] {
-	return func(yield func(Topology) bool) {
-		t, err := c.Topology(ctx)
-		if err != nil || !yield(t) {
-			return
-		}
-		select {
-		case <-ctx.Done():
-		case <-c.closing:
-		}
-	}
+	return t
 }

@@ -151,6 +151,14 @@ func (w *WriteItems) Next(item *WriteItem) (ok bool, err error) {
 	return true, nil
 }
 
+// KeyOfItem returns the key of an encoded item as a view, nil if it is malformed.
+func KeyOfItem(item []byte) []byte {
+	if len(item) < writeItemHeader {
+		return nil
+	}
+	return KeyOf(Op(item[0]), item[1], item[writeItemHeader:])
+}
+
 func (w *WriteItems) fail(err error) (bool, error) {
 	w.left, w.rest = 0, nil
 	return false, err

@@ -185,6 +185,42 @@ func (e *ExpireBody) Decode(flags uint8, body []byte, lim *Limits) error {
 	return CheckKey(body, lim)
 }
 
+// KeyOf returns the key in the body of a GET, PUT, DELETE, INCREMENT, EXPIRE or PERSIST
+// as a view, for those who route requests by it. It judges nothing; nil is for
+// other operations and for bodies that end early.
+func KeyOf(op Op, opFlags uint8, body []byte) []byte {
+	before, keyLen := uint64(0), uint64(len(body))
+	switch op {
+	case OpGet, OpPersist:
+	case OpPut:
+		if len(body) < 4 {
+			return nil
+		}
+		before, keyLen = 4, uint64(le.Uint32(body))
+		fallthrough
+	case OpDelete:
+		if opFlags&WriteIfVersion != 0 {
+			before += 8
+		}
+	case OpIncrement:
+		before = 8
+	case OpExpire:
+	default:
+		return nil
+	}
+	if (op == OpPut || op == OpIncrement || op == OpExpire) && opFlags&(WriteTTL|WriteExpireAt) != 0 {
+		before += 8
+	}
+	size := uint64(len(body))
+	if op != OpPut {
+		keyLen = max(size, before) - before
+	}
+	if before+keyLen > size {
+		return nil
+	}
+	return body[before : before+keyLen : before+keyLen]
+}
+
 // AppendInt appends the body of INCREMENT's and COUNT's replies.
 func AppendInt(dst []byte, n int64) []byte { return le.AppendUint64(dst, uint64(n)) }
 

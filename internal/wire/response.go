@@ -270,6 +270,9 @@ func (r *Response) decodeOptional(b []byte) ([]byte, error) {
 	return b, nil
 }
 
+// PeekStatus returns the status of a reply that ParseFrame returned.
+func PeekStatus(frame []byte) Status { return Status(le.Uint16(frame[2:])) }
+
 // PeekReply returns kind and request id of a frame that ParseFrame returned, for
 // those who must look a request up before they decode the reply.
 func PeekReply(frame []byte) (kind uint8, id uint32) {

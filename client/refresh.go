@@ -1,0 +1,108 @@
+package client
+
+import (
+	"context"
+	"time"
+
+	"github.com/prakashpandey/vegadb/internal/wire"
+)
+
+// Times of asking for the topology: a node has askTimeout to answer; from one question
+// to the next it takes at least pauses that double from the first to the last
+// while nothing new is learnt.
+const (
+	askTimeout   = time.Second
+	refreshFirst = time.Millisecond
+	refreshLast  = 100 * time.Millisecond
+)
+
+// refreshSoon has the topology asked for, once for all who want it.
+func (c *Client) refreshSoon() {
+	select {
+	case c.stale <- struct{}{}:
+	default:
+	}
+}
+
+// keepFresh is the goroutine that asks.
+func (c *Client) keepFresh() {
+	defer c.wg.Done()
+	pause, last := refreshFirst, time.Time{}
+	for {
+		select {
+		case <-c.stale:
+		case <-c.closing:
+			return
+		}
+		if time.Since(last) > time.Second {
+			pause = refreshFirst
+		}
+		before := c.viewed()
+		c.refresh(c.ctx)
+		last = time.Now()
+		if c.viewed() != before {
+			pause = refreshFirst
+		}
+		if !sleep(c.ctx, jitter(pause)) {
+			return
+		}
+		pause = min(2*pause, refreshLast)
+	}
+}
+
+// viewed returns the count of views.
+func (c *Client) viewed() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.views
+}
+
+// refresh asks one node after the other until one has answered. When none can be
+// asked, the addresses from Options are tried again.
+func (c *Client) refresh(ctx context.Context) bool {
+	for _, n := range c.reachableNodes() {
+		if c.ask(ctx, n) {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+	}
+	if c.routes.Load() != nil {
+		for _, n := range c.seeds {
+			n.start()
+		}
+	}
+	return false
+}
+
+// ask fetches the topology from a node, and reports whether it answered.
+func (c *Client) ask(ctx context.Context, n *node) bool {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	cl := c.begin(wire.OpTopology, "")
+	defer c.release(cl)
+	cn := n.link(cl.lane).conn.Load()
+	if cn == nil {
+		return false
+	}
+	c.sweeper.stamp(cl, true)
+	cn.roundTrip(ctx, cl)
+	if cl.outcome != replied || cl.status != wire.OK {
+		return false
+	}
+	t := new(wire.Topology)
+	if t.Decode(cl.dst) != nil {
+		return false
+	}
+	c.learn(t, cn)
+	return true
+}
+
+// firstTopology asks the server that Open has reached where the others are. A server
+// that does not push topologies is alone.
+func (c *Client) firstTopology(ctx context.Context, n *node) {
+	if cn := n.link(0).conn.Load(); cn != nil && cn.pushes {
+		c.ask(ctx, n)
+	}
+}

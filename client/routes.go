@@ -1,0 +1,315 @@
+package client
+
+import (
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"reflect"
+	"slices"
+	"sync/atomic"
+
+	"github.com/prakashpandey/vegadb/internal/ring"
+	"github.com/prakashpandey/vegadb/internal/wire"
+)
+
+// routes says which node serves which partition. A newer topology replaces the
+// whole; only leaders change in place, when a node names another one.
+type routes struct {
+	nodes []*node // in the order of the topology; nil: cannot be dialled
+	parts []route // by partition
+}
+
+// route is one partition of it.
+type route struct {
+	leader   atomic.Pointer[node] // nil: not known; changed under client.mu
+	term     uint64               // in which leader leads by the topology; 0: not told
+	moved    bool                 // leader was changed after the topology came; guarded by client.mu
+	replicas []*node              // the leader too
+	near     []*node              // those of our zone; all if there are none, or no zone
+}
+
+// unplaced is the partition of a call as long as it was not computed.
+const unplaced = -2
+
+// cursorBits: a scan's cursor has the partition above them.
+const cursorBits = 48
+
+// route returns the node to send the call to. It may be one that is not connected.
+func (c *Client) route(cl *call) *node {
+	if cl.target != nil {
+		return cl.target
+	}
+	if cl.pin != nil {
+		return cl.pin.link.node
+	}
+	r := c.routes.Load()
+	if r == nil {
+		if cl.hint != nil {
+			return cl.hint
+		}
+		return c.pick()
+	}
+	if cl.partition == unplaced {
+		cl.partition = r.place(cl)
+	}
+	if cl.partition < 0 || cl.partition >= len(r.parts) {
+		return c.anyNode(r)
+	}
+	part := &r.parts[cl.partition]
+	if cl.relaxed() {
+		if n := part.replica(); n != nil {
+			return n
+		}
+	}
+	if n := part.leader.Load(); n != nil {
+		return n
+	}
+	// Nobody is known to lead: the replicas are asked in turn.
+	cl.turn++
+	for i := range part.replicas {
+		if n := part.replicas[(int(cl.turn)+i)%len(part.replicas)]; n.reachable() {
+			return n
+		}
+	}
+	return c.anyNode(r)
+}
+
+// place returns the partition of a call, AnyPartition if it has none.
+func (r *routes) place(cl *call) int {
+	key := cl.tag
+	switch cl.req.Op {
+	case wire.OpGet, wire.OpPut, wire.OpDelete, wire.OpIncrement, wire.OpExpire, wire.OpPersist:
+		key = viewOf(cl.key)
+	case wire.OpCommand:
+	case wire.OpScan:
+		return int(cl.cursor >> cursorBits)
+	default:
+		return AnyPartition
+	}
+	return ring.PartitionOf(key, len(r.parts))
+}
+
+// anyNode returns a node for what every node can do: one that is connected, if there
+// is any.
+func (c *Client) anyNode(r *routes) *node {
+	var first *node
+	at := rand.IntN(len(r.nodes))
+	for i := range r.nodes {
+		n := r.nodes[(at+i)%len(r.nodes)]
+		if n == nil {
+			continue
+		}
+		if n.reachable() && !n.silent() {
+			return n
+		}
+		if first == nil {
+			first = n
+		}
+	}
+	if first == nil {
+		return c.pick()
+	}
+	return first
+}
+
+// replica returns one for a read that need not come from the leader: a near one if
+// any is well.
+func (p *route) replica() *node {
+	if n := anyWell(p.near); n != nil {
+		return n
+	}
+	return anyWell(p.replicas)
+}
+
+// anyWell returns one of the nodes that are connected and not silent.
+func anyWell(nodes []*node) *node {
+	if len(nodes) == 0 {
+		return nil
+	}
+	at := rand.IntN(len(nodes))
+	for i := range nodes {
+		if n := nodes[(at+i)%len(nodes)]; n.reachable() && !n.silent() {
+			return n
+		}
+	}
+	return nil
+}
+
+// learn takes up a topology that came over a connection, if it is news.
+func (c *Client) learn(t *wire.Topology, from *conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || len(t.Nodes) == 0 || len(t.Partitions) == 0 || t.ClusterID != c.clusterID {
+		return
+	}
+	old := c.routes.Load()
+	if c.topology != nil {
+		if t.Epoch < c.topology.Epoch || !old.isMoved() && reflect.DeepEqual(t, c.topology) {
+			return
+		}
+	}
+	if isLone(t, from) {
+		if old != nil { // it was a cluster once
+			for _, n := range *c.all.Load() {
+				if n.named = false; !n.seed {
+					n.retire()
+				}
+			}
+			c.preferred.Store(int32(slices.Index(c.seeds, from.link.node)))
+			c.seen.Store(nil)
+			c.routes.Store(nil)
+		}
+	} else {
+		r := c.newRoutes(t, from, old)
+		if seen := c.seen.Load(); seen == nil || len(*seen) != len(r.parts) {
+			fresh := make(tokens, len(r.parts))
+			c.seen.Store(&fresh)
+		}
+		c.routes.Store(r)
+	}
+	c.topology = t
+	c.views++
+	c.tidy()
+	c.announceLocked()
+}
+
+// isMoved reports whether any leader was changed in place. Needs client.mu.
+func (r *routes) isMoved() bool {
+	if r == nil {
+		return false
+	}
+	for i := range r.parts {
+		if r.parts[i].moved {
+			return true
+		}
+	}
+	return false
+}
+
+// isLone reports whether the topology is that of a server alone: it was found where
+// it is, whatever its address is to others.
+func isLone(t *wire.Topology, from *conn) bool {
+	if len(t.Nodes) != 1 || !from.link.node.seed {
+		return false
+	}
+	n := &t.Nodes[0]
+	return n.ID == from.nodeID || !dialable(n.Address)
+}
+
+// dialable reports whether an address can be one to connect to.
+func dialable(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" || port == "" || port == "0" {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return err != nil || !ip.IsUnspecified()
+}
+
+// newRoutes makes routes of a topology; old are those in use. Needs mu.
+func (c *Client) newRoutes(t *wire.Topology, from *conn, old *routes) *routes {
+	for _, n := range *c.all.Load() {
+		n.named = false
+	}
+	r := &routes{nodes: make([]*node, len(t.Nodes)), parts: make([]route, len(t.Partitions))}
+	inZone := make([]bool, len(t.Nodes))
+	for i := range t.Nodes {
+		inZone[i] = c.opts.Zone != "" && t.Nodes[i].Zone == c.opts.Zone
+		if r.nodes[i] = c.nodeOf(&t.Nodes[i], from); r.nodes[i] != nil {
+			r.nodes[i].named = true
+			r.nodes[i].startLocked()
+		}
+	}
+	for p := range r.parts {
+		part, told := &r.parts[p], &t.Partitions[p]
+		for _, i := range told.Replicas {
+			n := r.nodes[i]
+			if n == nil {
+				continue
+			}
+			part.replicas = append(part.replicas, n)
+			if inZone[i] {
+				part.near = append(part.near, n)
+			}
+		}
+		if len(part.near) == 0 {
+			part.near = part.replicas
+		}
+		part.term = told.Term
+		if told.Leader != wire.NoLeader {
+			part.leader.Store(r.nodes[told.Leader])
+		}
+		if old != nil && len(old.parts) == len(r.parts) {
+			part.keepNewer(&old.parts[p])
+		}
+	}
+	return r
+}
+
+// keepNewer keeps the old leader if a topology that does not know the latest would
+// undo it: topologies come from many nodes, some of which are behind. Needs
+// client.mu.
+func (p *route) keepNewer(old *route) {
+	leader := old.leader.Load()
+	if leader == nil || !leader.named || old.term == 0 {
+		return
+	}
+	if p.term < old.term || p.term == old.term && old.moved {
+		p.leader.Store(leader)
+		p.term, p.moved = old.term, old.moved
+	}
+}
+
+// nodeOf returns the node that a topology names; nil if it cannot be dialled. Needs mu.
+func (c *Client) nodeOf(t *wire.TopologyNode, from *conn) *node {
+	if !dialable(t.Address) {
+		if t.ID == from.nodeID {
+			return from.link.node
+		}
+		return nil
+	}
+	return c.nodeAt(c.mapped(t.Address))
+}
+
+// mapped is the address to dial for one that a node advertises.
+func (c *Client) mapped(address string) string {
+	if c.opts.AddressMap != nil {
+		if to := c.opts.AddressMap(address); to != "" {
+			return to
+		}
+	}
+	return address
+}
+
+// redirect takes up that a node has named another one as the leader of the call's
+// partition, and reports whether the call has somewhere to go at once. An empty
+// address means that it does not lead and does not know who does.
+func (c *Client) redirect(cl *call, from *node, address string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var n *node
+	if dialable(address) && !c.closed {
+		if n = c.nodeAt(c.mapped(address)); n != nil {
+			n.startLocked()
+		}
+	}
+	r := c.routes.Load()
+	if r == nil || cl.partition < 0 || cl.partition >= len(r.parts) {
+		cl.hint = n
+		return n != nil && n != from
+	}
+	part := &r.parts[cl.partition]
+	switch leader := part.leader.Load(); {
+	case n == from: // it contradicts itself
+		return false
+	case n == leader:
+		return n != nil // another call has been told already
+	case n == nil && leader != from:
+		return leader != nil // what is known is better
+	}
+	part.leader.Store(n)
+	part.moved = true
+	c.views++
+	c.announceLocked()
+	return n != nil
+}
