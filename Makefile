@@ -13,7 +13,7 @@ ROUNDS      ?= 5
 
 # Packages with goroutines that share memory; the race detector is slow, so it runs where it can find something.
 RACE = ./client/... ./cmd/server/... ./internal/admin/... ./internal/auth/... ./internal/node/... ./internal/server/... \
-       ./internal/store/... ./internal/vfs/... ./internal/wal/... .
+       ./internal/store/... ./internal/transport/... ./internal/vfs/... ./internal/wal/... .
 
 .DEFAULT_GOAL := help
 

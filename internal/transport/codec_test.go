@@ -104,6 +104,34 @@ type stutter struct {
 
 func (s *stutter) Read(b []byte) (int, error) { return s.src.Read(b[:min(len(b), s.n)]) }
 
+func TestASnapshotsBodyIsCompleteOnlyWithItsEnd(t *testing.T) {
+	piece := func(text string) []byte { return appendFrame(nil, []byte{bodyTag}, []byte(text)) }
+	end := func(size uint64) []byte { return appendFrame(nil, []byte{endTag}, le.AppendUint64(nil, size)) }
+	alive := appendFrame(nil)
+	for name, test := range map[string]struct {
+		size   int64
+		stream [][]byte
+		want   string // in the error; "": complete
+	}{
+		"complete":              {6, [][]byte{piece("abc"), alive, piece("def"), end(6)}, ""},
+		"of unknown size":       {-1, [][]byte{piece("abc"), piece("def"), end(6)}, ""},
+		"empty":                 {0, [][]byte{end(0)}, ""},
+		"with an empty piece":   {3, [][]byte{piece(""), piece("abc"), end(3)}, ""},
+		"cut":                   {6, [][]byte{piece("abc")}, "unexpected EOF"},
+		"a piece is missing":    {-1, [][]byte{piece("abc"), end(6)}, "6 bytes 3 have come"},
+		"shorter than it said":  {6, [][]byte{piece("abc"), end(3)}, "ended after 3"},
+		"longer than it said":   {3, [][]byte{piece("abc"), piece("d"), end(4)}, "more have come"},
+		"an end without a size": {3, [][]byte{piece("abc"), appendFrame(nil, []byte{endTag})}, "unknown tag"},
+		"an unknown tag":        {3, [][]byte{appendFrame(nil, []byte{7})}, "unknown tag 7"},
+	} {
+		body := &bodyReader{frames: &frameReader{src: bytes.NewReader(bytes.Join(test.stream, nil)), max: 1 << 10}, size: test.size}
+		switch _, err := io.ReadAll(body); {
+		case test.want == "" && err != nil, test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestAReaderLetsGoOfTheBufferOfALargeFrame(t *testing.T) {
 	stream := appendFrame(appendFrame(nil, make([]byte, 5<<20)), []byte("small"))
 	frames := frameReader{src: iotest.OneByteReader(bytes.NewReader(stream[len(stream)-13:])), max: 8 << 20}

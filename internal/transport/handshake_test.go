@@ -149,6 +149,37 @@ func TestTheSameProcessReplacesItsOwnConnection(t *testing.T) {
 	}
 }
 
+func TestANewStreamWaitsUntilTheHandlerIsDoneWithTheOld(t *testing.T) {
+	b := newBook()
+	z := startNode(t, b, 2)
+	busy, release := make(chan struct{}), make(chan struct{})
+	z.frames(func(_ ring.NodeID, frame []byte) {
+		close(busy)
+		<-release
+	})
+	first := dialRaw(t, z.Addr())
+	shake(t, first, validHello(z, purposeFrames))
+	first.Write(appendFrame(nil, []byte("slow")))
+	<-busy
+	second := dialRaw(t, z.Addr())
+	second.Write(validHello(z, purposeFrames).bytes())
+	if _, err := io.Copy(io.Discard, first); err != nil && !strings.Contains(err.Error(), "reset") {
+		t.Errorf("the first stream is not closed: %v", err)
+	}
+	second.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if a, err := readAnswer(second); err == nil {
+		t.Errorf("the second is welcome while the handler is busy with the first: %+v", a)
+	}
+	if got, want := z.all(), "ee up 9"; got != want {
+		t.Errorf("the handler has heard %s", got)
+	}
+	close(release)
+	z.waitFor(t, "ee up 9", 2)
+	if got, want := z.all(), "ee up 9\nee down\nee up 9"; !strings.HasPrefix(got, want) {
+		t.Errorf("the handler has heard %s", got)
+	}
+}
+
 func TestOfTwoProcessesWithOneNodeIDTheNewerStays(t *testing.T) {
 	b := newBook()
 	z := startNode(t, b, 2)

@@ -174,8 +174,11 @@ func (b *bodyReader) more() error {
 		b.rest = frame[1:]
 		return nil
 	case frame[0] == endTag && len(frame) == 1+8:
-		if sent := le.Uint64(frame[1:]); sent != uint64(b.got) || b.size >= 0 && b.got != b.size {
-			return fmt.Errorf("a snapshot of %d bytes ended after %d", sent, b.got)
+		if sent := le.Uint64(frame[1:]); sent != uint64(b.got) {
+			return fmt.Errorf("of a snapshot's %d bytes %d have come", sent, b.got)
+		}
+		if b.size >= 0 && b.got != b.size {
+			return fmt.Errorf("a snapshot of %d bytes was announced, and it ended after %d", b.size, b.got)
 		}
 		return io.EOF
 	}
