@@ -13,9 +13,17 @@
 //
 // For each group (group 0 is the meta group, group p+1 partition p) the state holds a Placement: Target, the replicas
 // it should have, the first being the preferred leader, and Actual, the replicas of its latest configuration that its
-// leader has reported. Plan changes targets. The leader of each group sees its target and drives its group there: it adds the
-// new replica as a learner, waits until that has caught up, and makes one joint change; then it reports. A move
-// therefore survives any crash: who leads next finds target and configuration as they are.
+// leader has reported. Plan changes targets; the leader of each group sees its target and drives its group there:
+//
+//  1. If ActualIndex is not the index of the group's own configuration, report that, and do nothing else until the report
+//     is in the state. So the group is never more than one step ahead of what the state knows, and a leader that
+//     sees the state late cannot follow an outdated target.
+//  2. Add what the target has and the configuration has not as learners.
+//  3. When they have caught up and a majority of the target's voters is there: one joint change to the target.
+//
+// A move therefore survives any crash: who leads next finds target and configuration as they are. A target that has
+// become pointless (the new replica's node has died, or is to be emptied itself) is taken back to the voters that there
+// are, and the next step is planned from there.
 //
 // # Commands
 //
@@ -34,7 +42,8 @@
 //   - Epoch grows with every command that changes anything that clients or nodes can see, and with no other.
 //   - A replica id is used once per group: it comes from NextID, which only grows. A replica that a configuration has left
 //     behind never comes back under its id: if it is still wanted it gets a new one.
-//   - A target differs from the reported configuration by at most one voter more and one voter less.
+//   - A target differs from the reported configuration by at most one voter more and one voter less. (When a change is
+//     taken back just as the group makes it, the group may see two. It is a joint change: safe all the same.)
 //   - A node that was removed never comes back under its id.
 //   - Slices inside a State are replaced, not changed: a Clone may be read while its origin goes on.
 //   - Everything has a bound (limits.go).

@@ -100,8 +100,7 @@ func (s *State) checkTarget(t *GroupTarget, pl *Placement) (next uint64, err err
 			return 0, fmt.Errorf("a new replica on node %v, which has another one still", r.Node)
 		}
 	}
-	more, fewer := voterChanges(pl.Actual, t.Replicas)
-	if more > 1 || fewer > 1 {
+	if more, fewer := voterChanges(pl.Actual, t.Replicas); more > 1 || fewer > 1 {
 		return 0, fmt.Errorf("%d voters more and %d fewer than there are: one of each at a time", more, fewer)
 	}
 	if voters(t.Replicas) == 0 {

@@ -121,7 +121,7 @@ type Replica struct {
 // Placement is where a group's replicas should be and where they are.
 type Placement struct {
 	// Target is the replicas the group should have, the first being the preferred leader. Those of a partition are all
-	// voters; the meta group's are voters and learners.
+	// voters; the meta group's are voters and learners, and their order means nothing.
 	Target []Replica
 	// Revision is the index of the command that set Target. It tells an older target from a newer one: whoever drives
 	// a group must never follow an older one than it has followed.
