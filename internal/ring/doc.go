@@ -36,7 +36,7 @@
 // Pure consistent hashing with bounded loads needs no memory: the circle alone decides. But it balances no better
 // than its bound, and at the bound it passes replicas on to the next node with room, so that a change of members also moves
 // replicas between nodes that were there before and after: with 20 nodes up to 1.5 times what a new node's share demands,
-// with 50 up to twice as much, while nodes hold half to 1.15 times of their share (docs/decisions has the figures). And
+// with 50 more than twice as much, while nodes hold half to 1.15 times of their share (docs/decisions has the figures). And
 // where a controller carries out a placement step by step, it must be able to compare the wish with what is, and get
 // the same wish after each step. With the present as an argument the movement is the least there is. The price is that a
 // placement depends on its history, not on the circle alone; the history is part of the replicated state anyway.
