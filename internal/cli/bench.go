@@ -186,7 +186,7 @@ func (a *app) bench(ctx context.Context, b *benchFlags) error {
 	case err != nil:
 		return err
 	case report.Violations.Count > 0:
-		return &checkError{fmt.Sprintf("the verification failed for %s reads", thousands(report.Violations.Count))}
+		return &checkError{text: fmt.Sprintf("the verification failed for %s reads", thousands(report.Violations.Count))}
 	case report.Interrupted:
 		return &silentError{exitInterrupted} // the report says so
 	}

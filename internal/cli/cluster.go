@@ -38,7 +38,7 @@ A NODE is an id or its first digits, or an address of the node (host:port).`,
 		a.clusterStatusCommand(), a.clusterNodesCommand(), a.clusterPartitionsCommand(), a.clusterWatchCommand(),
 		a.clusterDrainCommand(), a.clusterUndrainCommand(), a.clusterRemoveCommand(), a.clusterTransferCommand(),
 		a.clusterRebalanceCommand(), a.clusterPauseCommand(), a.clusterResumeCommand(),
-		a.clusterSettingsCommand(), a.clusterUsersCommand(),
+		a.clusterSettingsCommand(), a.clusterUsersCommand(), a.clusterBackupCommand(), a.clusterRestoreCommand(),
 	} {
 		c.Flags().SortFlags = false
 		cmd.AddCommand(c)

@@ -46,12 +46,12 @@ func ExitCodes() []ExitCode {
 		{exitError, "any other error"},
 		{exitUsage, "the command line is wrong; nothing was sent"},
 		{exitNotFound, "the key has no entry; there is no such node or setting"},
-		{exitCondition, "a condition does not hold (cas, --if-absent, --if-present, --if-version)"},
+		{exitCondition, "a condition does not hold (cas, --if-absent, --if-present, --if-version), or a restore is not meant for this cluster"},
 		{exitUnknown, "a write was sent and its outcome is not known: it may have taken effect"},
 		{exitUnreachable, "no server could be reached; nothing was done"},
 		{exitDenied, "wrong credentials, or the user may not do this"},
 		{exitBusy, "refused or too late, and nothing was done: a retry is safe"},
-		{exitCheck, "a verification found wrong or lost data (bench --verify)"},
+		{exitCheck, "a verification found wrong or lost data (bench --verify, backup verify)"},
 		{exitNotYet, "the cluster is not in the state asked for (cluster --check, --within)"},
 		{exitInterrupted, "ended by Ctrl-C"},
 	}
@@ -69,7 +69,10 @@ func (e *usageError) Unwrap() error { return e.err }
 func usagef(format string, args ...any) error { return &usageError{err: fmt.Errorf(format, args...)} }
 
 // checkError is a verification's finding.
-type checkError struct{ text string }
+type checkError struct {
+	text string
+	hint string // what to do; "" for a server that has lost data
+}
 
 func (e *checkError) Error() string { return e.text }
 
@@ -121,13 +124,16 @@ func explain(err error, address string) explanation {
 		return e
 	case errors.As(err, &check):
 		return explanation{Exit: exitCheck, Status: "CHECK_FAILED", Message: check.text,
-			Hint: "acknowledged data was lost or changed: keep the server's data directory and its log, and report this"}
+			Hint: orElse(check.hint, "acknowledged data was lost or changed: keep the server's data directory and its log, and report this")}
 	}
 	var node *nodeError
 	var notYet *notYetError
+	var refused *refusedError
 	switch {
 	case errors.As(err, &node):
 		return explanation{Exit: exitNotFound, Status: "NOT_FOUND", Message: node.text}
+	case errors.As(err, &refused):
+		return explanation{Exit: exitCondition, Status: "REFUSED", Message: refused.text, Hint: refused.hint}
 	case errors.As(err, &notYet):
 		return explanation{Exit: exitNotYet, Status: "NOT_YET", Message: notYet.text}
 	}

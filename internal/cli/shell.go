@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -249,7 +250,7 @@ func (s *session) complete(before string) (head string, candidates []string) {
 		return head, startingWith(flagNames(cmd), word)
 	case cmd.Name() == "cluster" && len(rest) == 0:
 		return head, startingWith(commandNames(cmd), word)
-	case cmd.Name() == "dump" || cmd.Name() == "load" || strings.HasSuffix(words[len(words)-1], "file") || words[len(words)-1] == "--plot":
+	case slices.Contains([]string{"dump", "load", "backup", "restore", "verify"}, cmd.Name()) || strings.HasSuffix(words[len(words)-1], "file") || words[len(words)-1] == "--plot":
 		return head, fileNames(word)
 	}
 	return head, nil

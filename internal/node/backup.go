@@ -30,6 +30,9 @@ const (
 	backupsMostInMemory = 2
 	// backupPatience is how long one is kept open for a reader who does not come.
 	backupPatience = time.Minute
+	// backupIdle is how long one must have been idle to make room for another: its
+	// reader has probably gone.
+	backupIdle = 10 * time.Second
 	// backupMemory bounds a file in memory; it takes twice as much.
 	backupMemory = 128 << 20
 )
@@ -91,7 +94,7 @@ func (n *Node) BeginBackup(ctx context.Context, p *Partition) (BackupInfo, error
 	if n.dir == nil {
 		most = backupsMostInMemory
 	}
-	if err := bs.reserve(most); err != nil {
+	if err := bs.reserve(most, n.opts.Clock()); err != nil {
 		return BackupInfo{}, err
 	}
 	b, err := n.openBackup(ctx, p)
@@ -194,15 +197,26 @@ func (n *Node) drawToken() (uint64, error) {
 	}
 }
 
-// reserve keeps a place for one that is about to be opened.
-func (bs *backups) reserve(most int) error {
+// reserve keeps a place for one that is about to be opened. If there is none, the one
+// that has been idle for longest makes room.
+func (bs *backups) reserve(most int, now time.Time) error {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
-	switch {
-	case bs.closed:
+	if bs.closed {
 		return ErrClosed
-	case len(bs.open)+bs.opening >= most:
-		return ErrBackupBusy
+	}
+	if len(bs.open)+bs.opening >= most {
+		var idle *backup
+		for _, b := range bs.open {
+			if b.busy == 0 && now.Sub(b.used) > backupIdle && (idle == nil || b.used.Before(idle.used)) {
+				idle = b
+			}
+		}
+		if idle == nil {
+			return ErrBackupBusy
+		}
+		delete(bs.open, idle.Token)
+		idle.close()
 	}
 	bs.opening++
 	bs.working.Add(1)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -188,7 +189,10 @@ func TestAnOpenBackupOutlivesItsFilesName(t *testing.T) {
 }
 
 func TestOpenBackupsAreBounded(t *testing.T) {
-	n := open(t, smallOptions(vfs.NewMem(), wal.Always))
+	o := smallOptions(vfs.NewMem(), wal.Always)
+	var ahead atomic.Int64 // of the clock
+	o.Clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	n := open(t, o)
 	defer n.Close()
 	var infos []BackupInfo
 	for range backupsMost {
@@ -208,6 +212,22 @@ func TestOpenBackupsAreBounded(t *testing.T) {
 	}
 	if _, err := n.BeginBackup(t.Context(), n.partitions[2]); err != nil {
 		t.Error(err)
+	}
+	// Readers that seem to have gone make room, the one that is idle for longest first.
+	ahead.Store(int64(backupIdle + time.Second))
+	if _, _, err := n.ReadBackup(t.Context(), infos[1].Token, 0, make([]byte, 1)); err != nil {
+		t.Error(err)
+	}
+	for range backupsMost - 1 {
+		if _, err := n.BeginBackup(t.Context(), n.partitions[2]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := n.BeginBackup(t.Context(), n.partitions[2]); !errors.Is(err, ErrBackupBusy) {
+		t.Errorf("one too many: %v", err)
+	}
+	if _, _, err := n.ReadBackup(t.Context(), infos[1].Token, 0, make([]byte, 1)); err != nil {
+		t.Errorf("the one that was read: %v", err)
 	}
 }
 
