@@ -10,6 +10,7 @@ IMAGE       ?= vegadb:$(VERSION)
 ARGS        ?=
 ROWS        ?= all
 ROUNDS      ?= 5
+SEED        ?= 0
 
 # Packages with goroutines that share memory; the race detector is slow, so it runs where it can find something.
 RACE = ./client/... ./cmd/server/... ./internal/admin/... ./internal/auth/... ./internal/node/... ./internal/server/... \
@@ -65,6 +66,12 @@ test-invariants: ## all tests with assertions compiled in
 .PHONY: test-race
 test-race: ## the concurrent packages under the race detector (needs a C compiler)
 	$(GO) test -race -short $(RACE)
+
+.PHONY: test-cluster
+test-cluster: ## built servers under kills, cut networks and bad disks, TIME for each test (TIME=30s SEED=1); Linux, root, iproute2
+	@for tool in ip mkfs.ext4 fsfreeze; do command -v $$tool >/dev/null || { echo "test-cluster needs $$tool (packages iproute2, e2fsprogs, util-linux)"; exit 1; }; done
+	VEGADB_TEST_REQUIRE=1 $(GO) test -count=1 -timeout 0 -v ./internal/clustertest
+	VEGADB_TEST_REQUIRE=1 $(GO) test -count=1 -timeout 0 -v -p 1 -parallel 1 ./test -lasting $(TIME) -seed $(SEED)
 
 .PHONY: test-bench
 test-bench: ## tests of the benchmarks' own module

@@ -37,6 +37,9 @@ var aside = map[string][]string{
 	"internal/routercmd": {"internal/router", "internal/config", "internal/version"},
 	"internal/archtest":  {},
 	"internal/history":   {},
+	// Tests of the built server use it, and what it needs to be a client.
+	"internal/clustertest": {"client", "internal/history", "internal/ring", "internal/wire", "internal/invariants"},
+	"test":                 {},
 }
 
 // asideUsers says who may import each of them, besides tests and those named in aside.
@@ -54,6 +57,8 @@ var asideUsers = map[string][]string{
 	"internal/workload":  {"cmd/client"},
 	"internal/archtest":  {},
 	"internal/history":   {},
+
+	"internal/clustertest": {},
 }
 
 // siblings are the imports within one layer that are meant.
