@@ -25,6 +25,7 @@ type Options struct {
 	Fsync      string      // default always
 	Network    NetworkKind // default Direct
 	DiskBytes  int64       // size of each node's own disk; default: the machine's
+	Sessions   bool        // clients repeat writes under sessions; default: a lost reply is an unknown outcome
 	Args       []string    // further flags of every node; the last one of a name counts
 }
 

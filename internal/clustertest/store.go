@@ -32,7 +32,7 @@ func (c *Cluster) OpenClient(ctx context.Context) (*client.Client, error) {
 		addresses = append(addresses, n.Addr)
 	}
 	// Tests wait for what a dead node does not answer: they need not wait long.
-	return client.Open(ctx, client.Options{Addresses: addresses, DialTimeout: 2 * time.Second})
+	return client.Open(ctx, client.Options{Addresses: addresses, DialTimeout: 2 * time.Second, NoSessions: !c.options.Sessions})
 }
 
 // Store lets histories be recorded of what a client does.
