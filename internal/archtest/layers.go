@@ -23,10 +23,11 @@ var layers = [][]string{
 // aside lists the packages beside the layers with all they may import of ours: the Go client and the command line
 // tool built on it, and leaves that only use the floor.
 var aside = map[string][]string{
-	"internal/config":   {"internal/vfs", "internal/invariants"},
-	"internal/auth":     {"internal/vfs", "internal/invariants"},
-	"client":            {"internal/wire", "internal/ring"},
-	"internal/cli":      {"client", "internal/loader", "internal/workload", "internal/backup", "internal/wire", "internal/resp", "internal/vfs"},
+	"internal/config": {"internal/vfs", "internal/invariants"},
+	"internal/auth":   {"internal/vfs", "internal/invariants"},
+	"client":          {"internal/wire", "internal/ring"},
+	"internal/cli": {"client", "internal/loader", "internal/workload", "internal/backup", "internal/wire", "internal/resp", "internal/vfs",
+		"internal/version"},
 	"internal/backup":   {"client", "internal/wire", "internal/snapshot", "internal/store", "internal/vfs"},
 	"internal/loader":   {"client"},
 	"internal/workload": {"client", "internal/resp"},

@@ -17,15 +17,13 @@ func (a *app) clusterDrainCommand() *cobra.Command {
 	var within time.Duration
 	cmd := &cobra.Command{
 		Use:   "drain NODE",
-		Short: "Move a node's replicas elsewhere, before it is stopped for good",
-		Long: `Move the replicas of a node to others and hand over what it leads. The node stays a
-member and goes on serving meanwhile; clients notice nothing. The cluster does the work:
-the command may be interrupted, and undrain takes the drain back.
-
-When the node is empty, remove it.`,
+		Short: "Move a node's replicas elsewhere; it stays a member",
+		Long: `Move the replicas of a node to others and hand over what it leads, before its machine is
+serviced for longer. The node stays a member and goes on serving meanwhile; clients notice
+nothing. The cluster does the work: the command may be interrupted, and undrain takes the
+drain back. To take a node out for good, use remove.`,
 		Example: `  vega-client cluster drain 3f2a --wait
-  vega-client cluster drain 10.0.0.3:8342
-  vega-client cluster drain 3f2a --wait && vega-client cluster remove 3f2a`,
+  vega-client cluster drain 10.0.0.3:8342`,
 		Args: exactly("NODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if within > 0 && !wait {
@@ -36,16 +34,11 @@ When the node is empty, remove it.`,
 			if err != nil {
 				return err
 			}
-			name := v.name(n.ID)
-			if !wait {
-				return a.change(ctx, wire.AdminRequest{Op: wire.AdminDrain, Node: n.ID},
-					name+" is being drained: "+countOf(n.Replicas, "replica")+" to move", name+" was being drained already")
+			request := wire.AdminRequest{Op: wire.AdminDrain, Node: n.ID}
+			if wait {
+				return a.changeAndWait(ctx, request, v.name(n.ID), within)
 			}
-			var reply wire.AdminReply
-			if _, err := a.admin(ctx, wire.AdminRequest{Op: wire.AdminDrain, Node: n.ID}, &reply); err != nil {
-				return err
-			}
-			return a.waitForDrain(ctx, n.ID, name, within)
+			return a.change(ctx, request, v.name(n.ID)+" is being drained", v.name(n.ID)+" was being drained already")
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "return when the node has no replica any more")
@@ -53,8 +46,14 @@ When the node is empty, remove it.`,
 	return cmd
 }
 
-// waitForDrain shows how far a drain is until the node is empty.
-func (a *app) waitForDrain(ctx context.Context, node, name string, within time.Duration) error {
+// changeAndWait asks for a drain or a removal and shows how far it is until the node
+// is empty, or no member any more.
+func (a *app) changeAndWait(ctx context.Context, request wire.AdminRequest, name string, within time.Duration) error {
+	var reply wire.AdminReply
+	if _, err := a.admin(ctx, request, &reply); err != nil {
+		return err
+	}
+	node, remove := request.Node, request.Op == wire.AdminRemove
 	begin, total := a.env.Now(), 0
 	err := a.waitFor(ctx, within, func(v *view) (bool, string) {
 		n := v.nodes[node]
@@ -65,18 +64,20 @@ func (a *app) waitForDrain(ctx context.Context, node, name string, within time.D
 			return false, name + " is not draining: somebody has taken it back, or it has not begun"
 		}
 		total = max(total, n.Replicas)
-		return n.Replicas == 0 && n.Leads == 0, drainText(v, n, total, a.env.Now().Sub(begin))
+		return n.Replicas == 0 && n.Leads == 0 && !remove, drainText(v, n, total, a.env.Now().Sub(begin))
 	})
 	if err != nil {
 		if ctx.Err() != nil && !a.json {
-			fmt.Fprintf(a.env.Err, "the drain goes on; vega-client cluster undrain %s takes it back\n", node[:min(shortID, len(node))])
+			fmt.Fprintf(a.env.Err, "it goes on without this command; vega-client cluster undrain %s takes it back\n", node[:min(shortID, len(node))])
 		}
 		return err
 	}
 	took := a.env.Now().Sub(begin)
-	return a.printDone(fmt.Sprintf("%s is empty: %s moved in %s", name, countOf(total, "replica"), span(took)),
-		fmt.Sprintf("%s is empty: %s moved in %s", name, countOf(total, "replica"), span(took)),
-		map[string]any{"node": node, "replicas_moved": total, "seconds": took.Truncate(time.Millisecond).Seconds()})
+	words := fmt.Sprintf("%s is empty: %s moved in %s", name, countOf(total, "replica"), span(took))
+	if remove {
+		words = fmt.Sprintf("%s is no member any more: %s moved in %s", name, countOf(total, "replica"), span(took))
+	}
+	return a.printDone(words, words, map[string]any{"node": node, "replicas_moved": total, "seconds": took.Truncate(time.Millisecond).Seconds()})
 }
 
 // drainText is the progress line of a drain.
@@ -120,20 +121,25 @@ func (a *app) clusterUndrainCommand() *cobra.Command {
 }
 
 func (a *app) clusterRemoveCommand() *cobra.Command {
-	var force bool
+	var force, wait bool
+	var within time.Duration
 	cmd := &cobra.Command{
 		Use:   "remove NODE",
-		Short: "End a node's membership, for ever",
-		Long: `End a node's membership. Its identity is never used again: to come back, its machine
-needs an empty data directory. A node that is up must have been drained.
+		Short: "Empty a node, then end its membership, for ever",
+		Long: `Move a node's replicas elsewhere, as drain does, and then end its membership. Its
+identity is never used again: to come back, its machine needs an empty data directory.
 
-With --force a node that still has replicas is removed, such as one whose disk is lost; its
-partitions get new replicas from the copies that are left. A partition of which it held a
-majority cannot be helped in this way: bring the node back, or restore a backup.`,
-		Example: `  vega-client cluster remove 3f2a
+With --force a node that is down and will not come back, such as one whose disk is lost,
+is removed at once; its partitions get new replicas from the copies that are left. A
+partition of which too few are left cannot be helped in this way: bring the node back, or
+restore a backup.`,
+		Example: `  vega-client cluster remove 3f2a --wait
   vega-client cluster remove 10.0.0.3:8342 --force     its disk is lost`,
 		Args: exactly("NODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if within > 0 && !wait {
+				return usagef("--within says how long to wait: it belongs to --wait")
+			}
 			v, n, err := a.findNode(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -144,11 +150,16 @@ majority cannot be helped in this way: bring the node back, or restore a backup.
 						countOf(len(lost), "partition"), v.name(n.ID), ranges(lost))
 				}
 			}
-			return a.change(cmd.Context(), wire.AdminRequest{Op: wire.AdminRemove, Node: n.ID, Force: force},
-				v.name(n.ID)+" is no member any more", v.name(n.ID)+" was removed already")
+			request := wire.AdminRequest{Op: wire.AdminRemove, Node: n.ID, Force: force}
+			if wait {
+				return a.changeAndWait(cmd.Context(), request, v.name(n.ID), within)
+			}
+			return a.change(cmd.Context(), request, v.name(n.ID)+" is being removed", v.name(n.ID)+" was being removed already")
 		},
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "although it still has replicas")
+	cmd.Flags().BoolVar(&force, "force", false, "at once: the node is down and will not come back")
+	cmd.Flags().BoolVar(&wait, "wait", false, "return when the node is no member any more")
+	cmd.Flags().DurationVar(&within, "within", 0, "wait no longer than `DURATION` (exit code 10 then; the removal goes on)")
 	return cmd
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/prakashpandey/vegadb/client"
+	"github.com/prakashpandey/vegadb/internal/version"
 )
 
 func (a *app) statsCommand() *cobra.Command {
@@ -168,21 +169,15 @@ older parts of its log can go. Clients are served meanwhile. Needs the role admi
 }
 
 // versionText tells what this program was built from.
-func versionText() (version, revision string) {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown", ""
-	}
-	version = info.Main.Version
-	if version == "" || version == "(devel)" {
-		version = "development"
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			revision = s.Value[:min(12, len(s.Value))]
+func versionText() (release, revision string) {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				revision = s.Value[:min(12, len(s.Value))]
+			}
 		}
 	}
-	return version, revision
+	return version.Release, revision
 }
 
 func (a *app) versionCommand() *cobra.Command {

@@ -22,7 +22,7 @@ const (
 	AdminStatus    AdminOp = "status"    // reply: ClusterStatus
 	AdminDrain     AdminOp = "drain"     // node; its replicas and leaderships go elsewhere, it stays a member
 	AdminUndrain   AdminOp = "undrain"   // node; takes a drain back
-	AdminRemove    AdminOp = "remove"    // node, force; a drained or dead node ceases to be a member, for ever
+	AdminRemove    AdminOp = "remove"    // node, force; is emptied as by drain, then ceases to be a member, for ever
 	AdminRebalance AdminOp = "rebalance" // placement is compared with the ring's wish at once
 	AdminPause     AdminOp = "pause"     // no further replica is moved; moves at a point of no return are completed
 	AdminResume    AdminOp = "resume"    // takes a pause back
@@ -43,8 +43,8 @@ type AdminRequest struct {
 	Op        AdminOp `json:"op"`
 	Node      string  `json:"node,omitempty"`      // id of 32 hexadecimal digits
 	Partition *int    `json:"partition,omitempty"` // number of a partition
-	// Force removes a node that still has replicas: partitions may be left with fewer
-	// copies, and without a majority of live ones they stop.
+	// Force removes at once a node that is down and will not come back: its replicas
+	// are replaced by copies of those that are left.
 	Force    bool   `json:"force,omitempty"`
 	Key      string `json:"key,omitempty"`      // name of a setting
 	Value    string `json:"value,omitempty"`    // as the configuration file has it, without quotes
