@@ -121,10 +121,10 @@ func valueLimit(entry []byte) int64 {
 	return int64(packed&(1<<limitShift-1)) << (packed >> limitShift)
 }
 
-// EntrySession returns the session the entry belongs to. The entry must be one
-// that Validate accepts.
+// EntrySession returns the session the entry belongs to. Of bytes that Validate does
+// not accept it says anything.
 func EntrySession(entry []byte) (s Session, ok bool) {
-	if entry[offFlags]&flagSession == 0 {
+	if len(entry) < headerBytes+sessionBytes || entry[offFlags]&flagSession == 0 {
 		return Session{}, false
 	}
 	copy(s.ID[:], entry[headerBytes:])

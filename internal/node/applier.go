@@ -34,6 +34,9 @@ func (n *Node) onDurable(uint64) {
 	case n.durable <- struct{}{}:
 	default: // the applier has a wake-up waiting already
 	}
+	if n.worker != nil {
+		n.worker.poke()
+	}
 }
 
 // applyAtOnce is how many entries are applied under one hold of a partition's

@@ -2,118 +2,418 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/prakashpandey/vegadb/internal/meta"
+	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/ring"
+	"github.com/prakashpandey/vegadb/internal/transport"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
-// NotLeaderError refuses what only the leader of a partition may do. Nothing was
-// executed and nothing will be.
-type NotLeaderError struct {
-	Partition int
-	Leader    ring.NodeID // who leads it, as far as this node knows
-	Addr      string      // the leader's address for clients, host:port
+// ClusterOptions let a node have peers. A node with them is a cluster of one until
+// others join it.
+type ClusterOptions struct {
+	PeerAddr      string   // to listen on for other nodes, host:port
+	AdvertisePeer string   // where other nodes reach it; default: where it listens
+	Join          []string // peer addresses of members; used by a node that belongs to no cluster yet
+	Zone          string   // what fails together
+	Capacity      uint32   // relative to other nodes; 0 counts as 1
+	Replicas      int      // wanted of each partition, when this node creates the cluster
+	Version       string   // of the program
+	TLS           *tls.Config
+	Users         *UserHooks // nil: users are no business of the cluster's
 }
 
-func (e *NotLeaderError) Error() string {
-	return fmt.Sprintf("partition %d is led by the node at %s", e.Partition, e.Addr)
+// UserHooks connect the users that the cluster keeps with who knows what users are.
+type UserHooks struct {
+	// Check reads a document of users.
+	Check func(document string) ([]wire.AdminUser, error)
+	// Changed is called with the cluster's document when it has changed. It must not block.
+	Changed func(document string)
 }
 
-// ErrNoLeader refuses what only a leader may do, of a partition that has none this
-// node knows of: an election is under way, or a majority cannot talk. Nothing was
-// executed.
-var ErrNoLeader = errors.New("the partition has no leader at present; try again in a moment")
+// cluster is what a node has to do with its peers.
+type cluster struct {
+	o         ClusterOptions
+	transport *transport.Transport
+	boot      uint64
+	self      ring.NodeID
+	// peers are addresses known from elsewhere than the meta state, by node.
+	peers sync.Map
+	// Addresses of this node, as others are told. Set before Load.
+	addr, adminAddr string
 
-// ErrNotHere refuses a read of a partition of which this node has no replica, or
-// none that may be read yet, when no leader is known either.
-var ErrNotHere = errors.New("this node has no replica of the partition that may be read")
+	leaders  leaders
+	users    atomic.Value // string: the document of users that Changed was told last
+	heard    sync.Map     // ring.NodeID → unix ms of the last frame
+	stopping atomic.Bool
 
-// ErrUnknownOutcome tells the Waiter of a write that leadership was lost before
-// the write was known to be committed: it may or may not take effect.
-var ErrUnknownOutcome = errors.New("leadership was lost before the write was known to be committed")
+	mu      sync.Mutex
+	resting map[ring.NodeID]bool // peers about to stop: they want no leadership. Guarded by mu
+	arrived map[uint32]arrival   // snapshots received and not installed yet. Guarded by mu
+	gone    map[uint32]uint64    // by group, the highest id of a replica that was removed here. Guarded by mu
 
-// ReadWaiter is told when a read that had to wait may be executed.
-type ReadWaiter interface {
-	// Done is called once when the read may be executed, or
-	Failed(err error)
-	// Failed when it may not: NotLeaderError, ErrNoLeader. Both are called on a
-	// goroutine of the node's without locks held, and must not block.
-	Done()
+	sends     sync.Map // by group: *sent
+	pace      pace
+	sending   chan struct{} // slots for snapshots on their way out
+	listeners []func()
+	ctx       context.Context // ends with Close
+	cancel    context.CancelFunc
+	// mover's memory, the worker's own.
+	steps map[uint32]step
 }
 
-// ReadGrant is BeginRead's answer.
-type ReadGrant struct {
-	// Wait: the ReadWaiter will be told. Otherwise the read may be executed now.
-	Wait bool
-	// Recheck: after the entry was looked up, and before it is shown to anybody,
-	// EndRead must be asked (level lease).
-	Recheck bool
-	// Level is what the read gets, for receipts: at least what was asked for.
-	Level wire.Consistency
-	term  uint64
+// sign is the last sign of life of one run of a node.
+type sign struct {
+	boot uint64
+	at   atomic.Int64 // unix ms
 }
 
-// BeginRead asks for leave to read p as the level promises. arg is the level's: of
-// SessionReads the lowest index that must have been applied, of Bounded the greatest
-// age in ms. w is kept only when the grant says Wait.
-//
-// Errors: *NotLeaderError, ErrNoLeader, ErrNotHere.
-func (n *Node) BeginRead(p *Partition, level wire.Consistency, arg uint64, w ReadWaiter) (ReadGrant, error) {
-	return ReadGrant{Level: wire.Linearizable}, nil
-}
+// Kinds of frames between nodes: the first byte.
+var frameMessages = []byte{1}
 
-// EndRead tells whether a read granted with Recheck still holds: an error means
-// that what was read must be thrown away and the error answered.
-func (n *Node) EndRead(p *Partition, g ReadGrant) error { return nil }
+const (
+	kindMessages = 1
+	kindLeaders  = 2
+)
 
-// Clustered reports whether the node has ever had company: clients may have to be
-// sent elsewhere, and keys of one command must be in one slot.
-func (n *Node) Clustered() bool { return false }
+// Kinds of calls between nodes.
+const (
+	callInfo     = 1 // of a stranger: what cluster is this?
+	callJoin     = 2
+	callAnnounce = 3 // a member says its addresses
+	callStatus   = 4
+	callTransfer = 5
+)
 
-// Leads reports whether this node leads p, so that writes and linearizable reads
-// of it are served here.
-func (n *Node) Leads(p *Partition) bool { return true }
+// maxSending bounds the snapshots that a node sends at a time.
+const maxSending = 2
 
-// Holds reports whether this node has a replica of p that may be read.
-func (n *Node) Holds(p *Partition) bool { return true }
-
-// Leader returns who leads p: a *NotLeaderError that says where to go, ErrNoLeader
-// when nobody is known to, nil when it is this node.
-func (n *Node) Leader(p *Partition) error { return nil }
-
-// Applied returns the log index up to which p's table holds every write: what a
-// client keeps as its session's token.
-func (n *Node) Applied(p *Partition) uint64 { return p.State().Index }
-
-// Term returns the term of p's group, for receipts.
-func (n *Node) Term(p *Partition) uint64 { return p.State().Term }
-
-// Topology returns the topology as this node knows it, and a number that grows
-// with every change of it, changes of leaders included. Not to be changed. Addresses
-// of a lone node's topology are empty: it is where the client has found it.
-func (n *Node) Topology() (*wire.Topology, uint64) {
-	t := &wire.Topology{
-		Epoch: 1, ClusterID: n.clusterID,
-		Nodes:      []wire.TopologyNode{{ID: n.nodeID}},
-		Partitions: make([]wire.TopologyPartition, len(n.partitions)),
+// openCluster listens for peers.
+func (n *Node) openCluster() error {
+	o := n.opts.Cluster
+	if o == nil {
+		return nil
 	}
-	for p := range t.Partitions {
-		t.Partitions[p].Replicas = []uint16{0}
+	var boot [8]byte
+	if _, err := io.ReadFull(n.opts.Rand, boot[:]); err != nil {
+		return fmt.Errorf("draw a number for this start: %w", err)
 	}
-	return t, 1
+	c := &cluster{
+		o: *o, boot: binary.LittleEndian.Uint64(boot[:]) | 1, self: ring.NodeID(n.dir.Node),
+		resting: make(map[ring.NodeID]bool), arrived: make(map[uint32]arrival), gone: make(map[uint32]uint64),
+		sending: make(chan struct{}, maxSending), steps: make(map[uint32]step),
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.leaders.init(len(n.partitions) + 1)
+	n.cluster = c
+	n.workerDone = make(chan struct{})
+	n.worker = newWorker(n, c.boot<<8)
+	t, err := transport.New(transport.Options{
+		Cluster: ring.NodeID(n.dir.Cluster), Node: c.self, Boot: c.boot, Listen: o.PeerAddr, TLS: o.TLS,
+		Resolve: n.resolve, Handler: (*peerHandler)(n), Admit: n.admitPeer, Refused: n.refusedByPeer,
+		Limits: transport.Limits{FrameBytes: int(max(n.opts.MaxRecordBytes, 16<<20)) + sendBytes + 1<<20},
+		Logger: n.logger,
+	})
+	if err != nil {
+		c.cancel()
+		return err
+	}
+	c.transport = t
+	if c.o.AdvertisePeer == "" {
+		host, _, err := net.SplitHostPort(t.Addr())
+		if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+			t.Close()
+			return fmt.Errorf("peer address %s is every address of this machine: say with --advertise-peer-addr which one others reach it by", t.Addr())
+		}
+		c.o.AdvertisePeer = t.Addr()
+	}
+	return nil
 }
 
-// OnTopology has f called, on a goroutine of the node's, after each change that
-// Topology's number counts. f must not block. To be called before Load.
-func (n *Node) OnTopology(f func()) {}
+// Advertise says where clients and people reach the node. To be called before Load.
+func (n *Node) Advertise(addr, adminAddr string) {
+	if n.cluster != nil {
+		n.cluster.addr, n.cluster.adminAddr = addr, adminAddr
+	}
+}
 
-// ErrNotClustered answers what only a node with peers can do.
-var ErrNotClustered = errors.New("this node was started without a peer address: it is not part of a cluster")
+// PeerAddr is where other nodes reach this one, "" without peers.
+func (n *Node) PeerAddr() string {
+	if n.cluster == nil {
+		return ""
+	}
+	return n.cluster.o.AdvertisePeer
+}
 
-// Admin carries out one administrative request of JSON, as docs/protocol.md
-// describes them under ADMIN, and returns JSON.
-func (n *Node) Admin(ctx context.Context, request []byte) ([]byte, error) {
-	return nil, ErrNotClustered
+// describe is what the node says about itself.
+func (c *cluster) describe() meta.Describe {
+	return meta.Describe{
+		ID: c.self, Addr: c.addr, PeerAddr: c.o.AdvertisePeer, AdminAddr: c.adminAddr, Zone: c.o.Zone,
+		Capacity: max(c.o.Capacity, 1), Version: c.o.Version, Boot: c.boot,
+	}
+}
+
+// resolve tells where a node listens for peers.
+func (n *Node) resolve(node ring.NodeID) (string, bool) {
+	if view := n.meta.view.Load(); view != nil {
+		if m := view.Member(node); m != nil {
+			return m.PeerAddr, true
+		}
+	}
+	if addr, ok := n.cluster.peers.Load(node); ok {
+		return addr.(string), true
+	}
+	return "", false
+}
+
+// admitPeer turns removed members away.
+func (n *Node) admitPeer(node ring.NodeID, _ uint64) error {
+	if view := n.meta.view.Load(); view != nil && view.Tombstoned(node) {
+		return fmt.Errorf("the node %v was removed from the cluster: it can come back with a new data directory and --join", node)
+	}
+	return nil
+}
+
+func (n *Node) refusedByPeer(err *transport.RefusedError) {
+	n.logger.Warn("a peer refuses this node", "err", err)
+}
+
+// setUpGroups brings the groups to life after recovery, and starts the worker.
+func (n *Node) setUpGroups(ctx context.Context) error {
+	groups := n.recovered
+	n.recovered = nil
+	if n.cluster == nil {
+		return refusePeers(groups)
+	}
+	joined := !n.dir.Joined.IsZero()
+	for _, g := range groups[1:] {
+		if err := n.setUpPartition(g, joined); err != nil {
+			return err
+		}
+	}
+	if err := n.setUpMeta(ctx, groups[0], joined); err != nil {
+		return err
+	}
+	n.meta.changed = n.metaChanged
+	n.wg.Add(1)
+	go n.runWorker()
+	if n.meta.view.Load() == nil {
+		if err := n.join(ctx); err != nil {
+			return err
+		}
+	}
+	n.wg.Add(2)
+	go n.runMembership()
+	go n.runController()
+	return nil
+}
+
+// refusePeers makes sure that a node without a peer address has no groups that need
+// others.
+func refusePeers(groups []*recovering) error {
+	for _, g := range groups[1:] {
+		if _, ok := g.Raft(); ok || g.Gone() > 0 {
+			return errors.New("the data directory belongs to a cluster of several nodes: start it with --peer-addr")
+		}
+	}
+	return nil
+}
+
+// setUpPartition decides what the recovered partition is: a replica of a group with
+// peers, a lone node's group, or nothing of this node's.
+func (n *Node) setUpPartition(g *recovering, joined bool) error {
+	p := n.partitions[g.Group()-1]
+	hard, raft := g.Raft()
+	n.cluster.gone[g.Group()] = g.Gone()
+	switch {
+	case raft:
+		return n.addRaft(p, hard, g.Tail())
+	case joined || g.Gone() > 0:
+		if err := n.dropPartition(p); err != nil {
+			return err
+		}
+		p.mode.Store(modeAbsent)
+		n.log.Forget(g.Group())
+	}
+	return nil
+}
+
+// addRaft makes p a replica of a group with peers. The worker does not run yet, or it
+// is the worker that calls.
+func (n *Node) addRaft(p *Partition, hard replica.HardState, tail []replica.Entry) error {
+	p.mu.Lock()
+	st, conf, stamp := p.group.State(), p.group.Configuration(), p.group.Stamp()
+	p.mu.Unlock()
+	p.applied.Store(st.Index)
+	p.readable.Store(len(conf.Voters) > 0)
+	p.mode.Store(modeRaft)
+	n.clustered.Store(true)
+	return n.worker.host.Add(replica.RaftConfig{
+		Group: p.group.ID(), Hard: hard, Conf: conf, Machine: &partitionMachine{n, p},
+		Applied: st.Index, AppliedTerm: st.Term, Entries: tail, Stamp: stamp, StampAt: entryStampAt,
+		Campaign: slices.Equal(conf.Voters, []uint64{hard.Replica}) && len(conf.Outgoing) == 0,
+	})
+}
+
+// entryStampAt is where package command has an entry's log time.
+const entryStampAt = 8
+
+// setUpMeta brings the meta group back, or begins it.
+func (n *Node) setUpMeta(ctx context.Context, g *recovering, joined bool) error {
+	hard, raft := g.Raft()
+	if !raft {
+		if joined {
+			return nil // join will make it
+		}
+		hard = replica.HardState{Replica: replica.FirstReplica}
+		if n.meta.state == nil {
+			if err := n.beginCluster(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return n.addMeta(hard, g.Tail())
+}
+
+// addMeta adds the meta group's replica to the host.
+func (n *Node) addMeta(hard replica.HardState, tail []replica.Entry) error {
+	m := n.meta
+	st, conf := m.group.State(), m.group.Configuration()
+	return n.worker.host.Add(replica.RaftConfig{
+		Group: 0, Hard: hard, Conf: conf, Machine: m,
+		Applied: st.Index, AppliedTerm: st.Term, Entries: tail, Stamp: m.stamp, StampAt: 0, Forward: true,
+		Campaign: slices.Equal(conf.Voters, []uint64{hard.Replica}) && len(conf.Outgoing) == 0,
+	})
+}
+
+// beginCluster writes the state of a cluster of one, so that it is found again.
+func (n *Node) beginCluster(ctx context.Context) error {
+	c := n.cluster
+	d := c.describe()
+	self := meta.Member{
+		ID: d.ID, Addr: d.Addr, PeerAddr: d.PeerAddr, AdminAddr: d.AdminAddr, Zone: d.Zone, Capacity: d.Capacity,
+		Version: d.Version, Boot: d.Boot, JoinedMs: n.Now(),
+	}
+	n.meta.bootstrap(meta.Bootstrap(ring.NodeID(n.dir.Cluster), self, len(n.partitions), c.o.Replicas), replica.Alone(c.self), n.Now())
+	if err := n.snapshotMeta(ctx); err != nil {
+		return fmt.Errorf("begin the cluster's state: %w", err)
+	}
+	return nil
+}
+
+// metaChanged is called when the meta state has changed.
+func (n *Node) metaChanged() {
+	if view := n.meta.view.Load(); view != nil && len(view.Members) > 1 {
+		n.clustered.Store(true)
+	}
+	if c := n.cluster; c.o.Users != nil {
+		doc := n.meta.view.Load().UsersDoc
+		if old, _ := c.users.Swap(doc).(string); old != doc {
+			c.o.Users.Changed(doc)
+		}
+	}
+	n.topologyChanged()
+	n.worker.poke()
+}
+
+// welcome makes an empty replica for a group that writes to this node for the first
+// time, if the node is to have one. On the worker.
+func (n *Node) welcome(m *replica.Message) {
+	view := n.meta.view.Load()
+	to := m.Raft.GetTo()
+	if m.Group == 0 || int(m.Group) > len(n.partitions) || view == nil || m.Raft.GetType() == raftpb.MsgVote || m.Raft.GetType() == raftpb.MsgPreVote {
+		return
+	}
+	p := n.partitions[m.Group-1]
+	pl := view.Group(uint64(m.Group))
+	wanted := slices.ContainsFunc(pl.Target, func(r meta.Replica) bool { return r.Node == n.cluster.self && r.ID == to })
+	n.cluster.mu.Lock()
+	gone := n.cluster.gone[m.Group]
+	n.cluster.mu.Unlock()
+	if !wanted || to <= gone || p.mode.Load() != modeAbsent {
+		return
+	}
+	if err := n.addRaft(p, replica.HardState{Replica: to}, nil); err != nil {
+		n.fatal("create a replica", err)
+	}
+}
+
+// groupChanged takes note of a new role, leader or configuration. On the worker.
+func (n *Node) groupChanged(group uint32) {
+	st, ok := n.worker.host.Status(group)
+	if !ok {
+		return
+	}
+	c := n.cluster
+	if group > 0 {
+		p := n.partitions[group-1]
+		p.term.Store(st.Term)
+		p.leads.Store(st.Leads)
+		p.readable.Store(len(st.Conf.Voters) > 0 && !st.Installing)
+	}
+	changed := false
+	switch {
+	case st.Leads:
+		changed = c.leaders.set(group, st.Term, c.self)
+		n.tellLeaders()
+	case st.Leader != 0 && !st.LeaderNode.IsZero():
+		changed = c.leaders.set(group, st.Term, st.LeaderNode)
+	default:
+		changed = c.leaders.clear(group, st.Term)
+	}
+	if changed {
+		n.topologyChanged()
+	}
+}
+
+// peerHandler is the node as its peers' messages meet it.
+type peerHandler Node
+
+// Frame takes what a peer sends.
+func (h *peerHandler) Frame(from ring.NodeID, frame []byte) {
+	n := (*Node)(h)
+	if s, ok := n.cluster.heard.Load(from); ok {
+		s.(*sign).at.Store(time.Now().UnixMilli())
+	}
+	if !n.ready.Load() && !n.joining.Load() || len(frame) == 0 {
+		return
+	}
+	switch frame[0] {
+	case kindMessages:
+		n.worker.frame(from, slices.Clone(frame[1:]))
+	case kindLeaders:
+		n.hearLeaders(from, frame[1:])
+	}
+}
+
+// PeerUp notes that a peer has come.
+func (h *peerHandler) PeerUp(node ring.NodeID, boot uint64) {
+	n := (*Node)(h)
+	s := &sign{boot: boot}
+	s.at.Store(time.Now().UnixMilli())
+	n.cluster.heard.Store(node, s)
+	n.cluster.mu.Lock()
+	delete(n.cluster.resting, node)
+	n.cluster.mu.Unlock()
+	if n.ready.Load() {
+		n.worker.do(n.tellLeaders)
+	}
+}
+
+// PeerDown notes that a peer has gone.
+func (h *peerHandler) PeerDown(node ring.NodeID) {
+	(*Node)(h).logger.Debug("peer disconnected", "node", node)
 }

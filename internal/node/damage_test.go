@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/prakashpandey/vegadb/internal/datadir"
+	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/vfs"
 	"github.com/prakashpandey/vegadb/internal/wal"
@@ -176,7 +177,7 @@ func TestWithoutAnyGoodSnapshotTheNodeRefusesToStart(t *testing.T) {
 	}
 	for range 3 {
 		err := refused(t, disk)
-		if !errors.Is(err, snapshot.ErrGap) || !strings.Contains(err.Error(), "group ") || !strings.Contains(err.Error(), "vega-server check") {
+		if !errors.Is(err, replica.ErrGap) || !strings.Contains(err.Error(), "group ") || !strings.Contains(err.Error(), "vega-server check") {
 			t.Fatalf("the node refuses with: %v", err)
 		}
 	}

@@ -45,12 +45,19 @@ func (n *Node) Scan(cursor uint64, limit int, visit func(*store.Entry)) (next ui
 	return uint64(p)<<cursorBits | inner
 }
 
-// FlushAll removes every entry of every partition, in one append to the log: all
-// of it is done, or nothing. It waits until that is as durable as the policy says.
+// FlushAll removes every entry of every partition that this node leads. On a lone
+// node that is one append to the log: all of it is done, or nothing. It waits until
+// that is as durable as the policy says.
 func (n *Node) FlushAll(ctx context.Context) error {
-	done := make(ownWait, len(n.partitions))
-	parts := make([]Part, len(n.partitions))
-	for i, p := range n.partitions {
+	var led []*Partition
+	for _, p := range n.partitions {
+		if n.Leads(p) {
+			led = append(led, p)
+		}
+	}
+	done := make(ownWait, len(led))
+	parts := make([]Part, len(led))
+	for i, p := range led {
 		parts[i] = Part{Partition: p, Entry: command.AppendFlush(command.Begin(nil)), Sink: done}
 	}
 	return n.submitAndWait(ctx, parts, done)
@@ -74,23 +81,24 @@ func (n *Node) submitAndWait(ctx context.Context, parts []Part, done ownWait) er
 	if err != nil {
 		return err
 	}
-	if !n.deferred {
+	if pos != 0 || !n.Deferred() {
 		return n.Settle(pos)
 	}
 	n.Kick()
 	for range parts {
 		select {
-		case <-done:
+		case failed := <-done:
+			err = errors.Join(err, failed)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	return nil
+	return err
 }
 
 // ownWait is the Waiter of the node's own entries. Its capacity is the number of
 // entries that are waited for.
-type ownWait chan struct{}
+type ownWait chan error
 
 // Result is not of interest.
 func (ownWait) Result(int, *command.Result) {}
@@ -99,7 +107,7 @@ func (ownWait) Result(int, *command.Result) {}
 func (ownWait) Later() bool { return true }
 
 // Done notes that an entry has been applied.
-func (w ownWait) Done() { w <- struct{}{} }
+func (w ownWait) Done() { w <- nil }
 
 // Failed notes that an entry will not be applied here: another node leads now.
-func (w ownWait) Failed(error) { w <- struct{}{} }
+func (w ownWait) Failed(err error) { w <- err }

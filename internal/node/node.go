@@ -34,6 +34,9 @@ type Options struct {
 	SnapshotKeep     int   // snapshots kept per partition, ≥ 1
 	SnapshotRate     int64 // bytes per second, 0: unlimited
 
+	// Cluster lets the node have peers; nil: it stays alone. It needs Dir.
+	Cluster *ClusterOptions
+
 	SweepBudget time.Duration // of each round of the sweeper; default 1 ms
 
 	Clock func() time.Time // the wall clock; default: time.Now
@@ -70,6 +73,17 @@ type Node struct {
 
 	ready    atomic.Bool
 	progress loadProgress
+
+	meta       *metaReplica
+	cluster    *cluster // nil: no peers
+	worker     *worker  // nil: no peers
+	workerDone chan struct{}
+	clustered  atomic.Bool // the node has, or has had, peers
+	joining    atomic.Bool // Load waits for the cluster's state
+	topology   topologyCache
+	// topologyNumber grows with every change of the topology.
+	topologyNumber atomic.Uint64
+	recovered      []*recovering // by group, from Load until the groups are set up
 
 	dirty       bitmap
 	durable     chan struct{}
@@ -114,9 +128,14 @@ func Open(o Options) (*Node, error) {
 	n.heldMost = 2 * o.LogQueueBytes
 	n.snapshots.init(&n.opts)
 	n.dirty = newBitmap(n.opts.Partitions)
+	n.meta = newMetaReplica()
 	n.partitions = make([]*Partition, n.opts.Partitions)
 	for i := range n.partitions {
 		n.partitions[i] = &Partition{Number: i, group: replica.NewGroup(groupID(i), replica.State{}), Table: n.newTable(0)}
+	}
+	n.topologyNumber.Store(1)
+	if err := n.openCluster(); err != nil {
+		return nil, errors.Join(err, n.dir.Close())
 	}
 	return n, nil
 }
@@ -150,6 +169,9 @@ func withDefaults(o Options) Options {
 // claim opens or creates the data directory and takes its lock.
 func (n *Node) claim() error {
 	if n.opts.Dir == "" {
+		if n.opts.Cluster != nil {
+			return errors.New("a node that keeps nothing on disk cannot have peers: it would forget whom it voted for")
+		}
 		var ids [2]datadir.ID
 		for i := range ids {
 			if _, err := io.ReadFull(n.opts.Rand, ids[i][:]); err != nil {
@@ -159,7 +181,11 @@ func (n *Node) claim() error {
 		n.nodeID, n.clusterID = ids[0].String(), ids[1].String()
 		return nil
 	}
-	dir, err := datadir.Open(n.fs, n.opts.Dir, datadir.Want{Partitions: n.opts.Partitions, Rand: n.opts.Rand, Now: n.opts.Clock})
+	want := datadir.Want{Partitions: n.opts.Partitions, Rand: n.opts.Rand, Now: n.opts.Clock}
+	if err := n.askSeeds(&want); err != nil {
+		return err
+	}
+	dir, err := datadir.Open(n.fs, n.opts.Dir, want)
 	if err != nil {
 		return err
 	}
@@ -214,6 +240,10 @@ func (n *Node) close() error {
 	n.snapshots.cancel()
 	n.backups.close()
 	var errs []error
+	if n.cluster != nil {
+		n.cluster.cancel()
+		errs = append(errs, n.cluster.transport.Close())
+	}
 	if n.log != nil {
 		errs = append(errs, n.log.Close())
 	}

@@ -18,16 +18,37 @@ type Partition struct {
 	Table  *store.Table
 
 	mu      sync.Mutex
-	group   *replica.Group  // guarded by mu
-	applier command.Applier // guarded by mu; scratch of Apply
-	rec     wal.Record      // guarded by mu; scratch, so that an append allocates nothing
-	waiting waitQueue       // guarded by mu; accepted, not yet durable (policy always)
+	group   *replica.Group // guarded by mu
+	rec     wal.Record     // guarded by mu; scratch, so that an append allocates nothing
+	waiting waitQueue      // guarded by mu; accepted, not yet durable (policy always)
+	// replacing says that a received snapshot is being loaded into Table, which is then
+	// no image of anything. Guarded by mu.
+	replacing bool
 
 	// snapshotting is held while a snapshot is written: the snapshotter's, or one for a backup.
 	snapshotting sync.Mutex
 	// snapshotIndex is what the newest published snapshot covers.
 	snapshotIndex atomic.Uint64
+
+	// mode says how the partition's writes are ordered. It changes with mu held.
+	mode atomic.Int32
+	// What follows is of a group with peers, and written by the worker.
+	leads    atomic.Bool
+	readable atomic.Bool // the replica holds a state of the group
+	term     atomic.Uint64
+	applied  atomic.Uint64
+	leased   atomic.Int64 // until when, on the worker's clock, reads need no round
+	fresh    atomic.Int64 // as of when, on the worker's clock, what is applied is complete
+	installs atomic.Uint64
 }
+
+// The modes of a partition.
+const (
+	modeSolo       = iota // a lone node's group: see replica.Group
+	modeConverting        // becomes a group with peers: writes wait
+	modeRaft              // a group with peers
+	modeAbsent            // this node has no replica
+)
 
 // State returns what has been applied to p.
 func (p *Partition) State() replica.State {

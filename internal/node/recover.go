@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/wal"
@@ -113,16 +114,21 @@ func (n *Node) load(ctx context.Context) error {
 		}
 		n.logger.Warn("it is not noted that the log is in use: should it vanish, the next start would not notice", "err", err)
 	}
+	if err := n.setUpGroups(ctx); err != nil {
+		return err
+	}
 	if err := n.truncateLog(); err != nil { // a full disk, say: no reason not to serve
 		n.logger.Warn("the log is not shortened", "err", err)
 	}
 	return nil
 }
 
+// loadSnapshots brings back what snapshots hold, in the order of groups: the meta
+// group, then the partitions.
 func (n *Node) loadSnapshots(ctx context.Context) ([]snapshot.Loaded, error) {
-	groups := make([]uint32, len(n.partitions))
+	groups := make([]uint32, len(n.partitions)+1)
 	for i := range groups {
-		groups[i] = groupID(i)
+		groups[i] = uint32(i)
 	}
 	if err := snapshot.Clean(n.fs, n.dir.SnapshotDir()); err != nil {
 		return nil, err
@@ -139,12 +145,24 @@ func (n *Node) loadSnapshots(ctx context.Context) ([]snapshot.Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, l := range loaded {
+	for _, l := range loaded {
 		for _, problem := range l.Problems {
-			n.logger.Error("snapshot not used", "partition", i, "problem", problem.String())
+			n.logger.Error("snapshot not used", "group", l.Group, "problem", problem.String())
 		}
-		p := n.partitions[i]
-		p.group = replica.NewGroup(groupID(i), replica.State{Term: l.Meta.Term, Index: l.Meta.Index, Stamp: l.Meta.Stamp})
+		state := replica.State{Term: l.Meta.Term, Index: l.Meta.Index, Stamp: l.Meta.Stamp}
+		if l.Group == 0 {
+			if err := n.meta.restore(state, l.Meta.State); err != nil {
+				return nil, fmt.Errorf("%s: %w", l.Path, err)
+			}
+			continue
+		}
+		p := n.partitions[l.Group-1]
+		if p.group, err = replica.RestoreGroup(l.Group, state, l.Meta.State); err != nil {
+			return nil, fmt.Errorf("%s: %w", l.Path, err)
+		}
+		if n.dir.Joined.IsZero() && len(p.group.Configuration().Voters) == 0 {
+			p.group.SetConfiguration(replica.Alone(ring.NodeID(n.dir.Node)))
+		}
 		p.snapshotIndex.Store(l.Meta.Index)
 	}
 	return loaded, nil
@@ -155,7 +173,10 @@ func (n *Node) loadSnapshots(ctx context.Context) ([]snapshot.Loaded, error) {
 // snapshot when a newer one proves bad half way.
 func (n *Node) openForLoad(m snapshot.Meta) (snapshot.Sink, error) {
 	p := int(m.Group) - 1
-	if p < 0 || p >= len(n.partitions) {
+	if p < 0 { // the meta group has a state and no entries
+		return func(*store.Entry) error { return nil }, nil
+	}
+	if p >= len(n.partitions) {
 		return nil, fmt.Errorf("snapshot of group %d, but this data directory has %d partitions", m.Group, len(n.partitions))
 	}
 	n.partitions[p].Table.Close()
@@ -172,8 +193,8 @@ func (n *Node) openForLoad(m snapshot.Meta) (snapshot.Sink, error) {
 }
 
 func (n *Node) replayLog(ctx context.Context, loaded []snapshot.Loaded) error {
-	join := snapshot.NewReplay(loaded, n.dir.Floors())
-	r := newReplayer(n.partitions, runtime.GOMAXPROCS(0))
+	groups := n.recovering(loaded)
+	r := newReplayer(groups, runtime.GOMAXPROCS(0))
 	var applied int64
 	log, err := wal.Open(wal.Options{
 		FS: n.fs, Dir: n.dir.LogDir(),
@@ -186,8 +207,8 @@ func (n *Node) replayLog(ctx context.Context, loaded []snapshot.Loaded) error {
 			return err
 		}
 		n.progress.done.Add(int64(len(rec.Payload)))
-		if apply, err := join.Next(rec.Group, rec.Index); err != nil || !apply {
-			return err
+		if rec.Index > 0 && int(rec.Group) < len(loaded) && rec.Index <= loaded[rec.Group].Meta.Index {
+			applied -= int64(len(rec.Payload)) + recordOverhead // a snapshot holds it
 		}
 		applied += int64(len(rec.Payload)) + recordOverhead
 		return r.add(&rec)
@@ -195,7 +216,7 @@ func (n *Node) replayLog(ctx context.Context, loaded []snapshot.Loaded) error {
 	replayErr := r.finish()
 	if err == nil {
 		if replayErr == nil {
-			replayErr = join.Finish()
+			replayErr = finish(groups)
 		}
 		if err = replayErr; err != nil {
 			log.Close()
@@ -206,6 +227,68 @@ func (n *Node) replayLog(ctx context.Context, loaded []snapshot.Loaded) error {
 	}
 	n.log = log
 	n.snapshots.logMark = -applied // what no snapshot holds counts as grown already
+	return nil
+}
+
+// recovering says how each group is put together again.
+func (n *Node) recovering(loaded []snapshot.Loaded) []*recovering {
+	floors := n.dir.Floors()
+	groups := make([]*recovering, len(loaded))
+	for i, l := range loaded {
+		base := replica.Base{Index: l.Meta.Index, Term: l.Meta.Term, Source: l.Path, Raft: l.Meta.Raft, MustReach: max(l.MustReach, floors[l.Group], l.Meta.Index)}
+		groups[i] = &recovering{Recovery: replica.NewRecovery(l.Group, base)}
+		if l.Group == 0 {
+			groups[i].apply, groups[i].void = n.meta.replay, n.meta.void
+			continue
+		}
+		p := n.partitions[l.Group-1]
+		groups[i].apply, groups[i].void = p.replay, p.void
+	}
+	n.recovered = groups
+	return groups
+}
+
+// finish says of all groups whether their history is complete.
+func finish(groups []*recovering) error {
+	errs := make([]error, len(groups))
+	for i, g := range groups {
+		errs[i] = g.Finish()
+	}
+	return errors.Join(errs...)
+}
+
+// void empties the partition. Nobody else has it then.
+func (p *Partition) void() {
+	p.Table.Clear()
+	p.group = replica.NewGroup(p.group.ID(), replica.State{})
+	p.snapshotIndex.Store(0)
+}
+
+// replay applies one entry of the log during recovery. Nobody else has p then.
+func (p *Partition) replay(recordType uint8, index, term uint64, payload []byte) error {
+	err := replay(p.group, recordType, index, term, payload, func() error {
+		return p.group.Apply(p.Table, index, term, payload, nil)
+	})
+	if err != nil {
+		return fmt.Errorf("partition %d, index %d of its log: written by a newer version? Start that version: %w", p.Number, index, err)
+	}
+	return nil
+}
+
+// replay applies an entry of any type to a group; apply is for those with data.
+func replay(g *replica.Group, recordType uint8, index, term uint64, payload []byte, apply func() error) error {
+	switch recordType {
+	case replica.RecordEntry:
+		return apply()
+	case replica.RecordConf:
+		conf, err := g.Configuration().Replay(&replica.Entry{Type: recordType, Index: index, Term: term, Payload: payload})
+		if err != nil {
+			return err
+		}
+		g.Advance(index, term, conf)
+	default:
+		g.Advance(index, term, nil)
+	}
 	return nil
 }
 

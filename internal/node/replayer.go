@@ -5,17 +5,47 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
 
+// recovering is one group on its way back: what puts its history together, and what
+// its entries change.
+type recovering struct {
+	*replica.Recovery
+	// apply applies an entry of any type. index and term are rec's.
+	apply func(recordType uint8, index, term uint64, payload []byte) error
+	// void empties the replica: what it held belonged to one that was removed.
+	void func()
+}
+
+// add takes the group's next record and applies what may be applied by then.
+func (g *recovering) add(rec *wal.Record) error {
+	if g.Voids(rec) {
+		g.void()
+	}
+	now, err := g.Add(rec)
+	if err != nil {
+		return err
+	}
+	if now {
+		return g.apply(rec.Type, rec.Index, rec.Term, rec.Payload)
+	}
+	for e := g.Next(); e != nil; e = g.Next() {
+		if err := g.apply(e.Type, e.Index, e.Term, e.Payload); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // replayer applies log records on several goroutines, each of which owns some of
-// the partitions, so that every group's order is kept.
+// the groups, so that every group's order is kept.
 type replayer struct {
-	partitions []*Partition
-	workers    []*replayWorker
-	wg         sync.WaitGroup
-	failed     atomic.Pointer[error]
+	groups  []*recovering // by number
+	workers []*replayWorker
+	wg      sync.WaitGroup
+	failed  atomic.Pointer[error]
 }
 
 // replayBatch is a run of records whose payloads share one buffer: wal reuses
@@ -26,10 +56,9 @@ type replayBatch struct {
 }
 
 type replayWorker struct {
-	in      chan *replayBatch
-	free    chan *replayBatch
-	cur     *replayBatch
-	applier command.Applier // used by whoever applies: the worker, or add while the worker is idle
+	in   chan *replayBatch
+	free chan *replayBatch
+	cur  *replayBatch
 }
 
 const (
@@ -37,9 +66,9 @@ const (
 	replayBatches    = 4 // of each worker
 )
 
-func newReplayer(partitions []*Partition, workers int) *replayer {
-	r := &replayer{partitions: partitions}
-	for range min(workers, len(partitions)) {
+func newReplayer(groups []*recovering, workers int) *replayer {
+	r := &replayer{groups: groups}
+	for range min(workers, len(groups)) {
 		w := &replayWorker{in: make(chan *replayBatch, replayBatches), free: make(chan *replayBatch, replayBatches)}
 		for range replayBatches - 1 {
 			w.free <- &replayBatch{}
@@ -59,8 +88,8 @@ func (r *replayer) add(rec *wal.Record) error {
 	if failed := r.failed.Load(); failed != nil {
 		return *failed
 	}
-	if rec.Group == 0 || int(rec.Group) > len(r.partitions) {
-		return fmt.Errorf("log record of group %d, but this data directory has %d partitions", rec.Group, len(r.partitions))
+	if int(rec.Group) >= len(r.groups) {
+		return fmt.Errorf("log record of group %d, but this data directory has %d partitions", rec.Group, len(r.groups)-1)
 	}
 	w := r.workers[int(rec.Group)%len(r.workers)]
 	if len(rec.Payload) > replayBatchBytes {
@@ -68,7 +97,7 @@ func (r *replayer) add(rec *wal.Record) error {
 		if failed := r.failed.Load(); failed != nil {
 			return *failed
 		}
-		return w.apply(r.partitions[rec.Group-1], rec)
+		return r.groups[rec.Group].add(rec)
 	}
 	if len(w.cur.buf)+len(rec.Payload) > replayBatchBytes {
 		w.send()
@@ -109,7 +138,7 @@ func (r *replayer) run(w *replayWorker) {
 			if r.failed.Load() != nil {
 				break
 			}
-			if err := w.apply(r.partitions[b.recs[i].Group-1], &b.recs[i]); err != nil {
+			if err := r.groups[b.recs[i].Group].add(&b.recs[i]); err != nil {
 				r.failed.CompareAndSwap(nil, &err)
 			}
 		}
@@ -128,18 +157,5 @@ func (r *replayer) finish() error {
 	if failed := r.failed.Load(); failed != nil {
 		return *failed
 	}
-	return nil
-}
-
-// apply applies one record, on the goroutine that owns its partition.
-func (w *replayWorker) apply(p *Partition, rec *wal.Record) error {
-	apply, err := p.group.Recover(rec)
-	if err != nil || !apply {
-		return err
-	}
-	if err := w.applier.Apply(p.Table, rec.Index, rec.Payload, nil); err != nil {
-		return fmt.Errorf("partition %d, index %d of its log: written by a newer version? Start that version: %w", p.Number, rec.Index, err)
-	}
-	p.group.Recovered(rec)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
@@ -23,6 +24,14 @@ func (n *Node) truncateLog() error {
 			floors[groupID(p.Number)] = index
 		}
 	}
+	if n.cluster != nil {
+		if index := snapshot.JoinIndex(infos, 0, n.opts.SnapshotKeep); index > 0 {
+			floors[0] = index
+		}
+		if err := n.recordStates(); err != nil {
+			return err
+		}
+	}
 	if err := n.dir.SetFloors(floors); err != nil {
 		return err
 	}
@@ -33,6 +42,29 @@ func (n *Node) truncateLog() error {
 	return err
 }
 
+// recordStates puts into the log again what must not go with its beginning: the hard
+// states of groups with peers, and which replicas are gone.
+func (n *Node) recordStates() (err error) {
+	asked := n.worker.ask(func() {
+		recs := n.worker.host.StateRecords()
+		n.cluster.mu.Lock()
+		for group, id := range n.cluster.gone {
+			if _, here := n.worker.host.Has(group); id > 0 && !here {
+				recs = append(recs, replica.GoneRecord(group, id))
+			}
+		}
+		n.cluster.mu.Unlock()
+		_, err = n.worker.append(recs)
+	})
+	if !asked {
+		return ErrClosed
+	}
+	if err != nil {
+		return err
+	}
+	return n.log.Sync(n.snapshots.ctx)
+}
+
 // unchanged returns, by group, the partitions whose newest snapshot says it all.
 func (n *Node) unchanged() map[uint32]*Partition {
 	idle := make(map[uint32]*Partition)
@@ -40,6 +72,10 @@ func (n *Node) unchanged() map[uint32]*Partition {
 		p.mu.Lock()
 		if index := p.group.State().Index; index == p.snapshotIndex.Load() && p.waiting.size == 0 {
 			idle[groupID(p.Number)] = p
+			if p.mode.Load() == modeRaft && index > 0 {
+				// Should its snapshot prove bad, there are peers to get another from.
+				n.log.SetFloor(groupID(p.Number), index)
+			}
 		}
 		p.mu.Unlock()
 	}
@@ -86,6 +122,9 @@ func (n *Node) unpin(idle map[uint32]*Partition) (bytes int64, err error) {
 
 // moveOn gives a partition an entry without effect and a snapshot behind it.
 func (n *Node) moveOn(p *Partition) (bytes int64, err error) {
+	if p.mode.Load() != modeSolo {
+		return 0, nil
+	}
 	done := make(ownWait, 1)
 	entry := command.AppendClock(command.Begin(nil))
 	if err := n.submitAndWait(n.snapshots.ctx, []Part{{Partition: p, Entry: entry, Sink: done}}, done); err != nil {

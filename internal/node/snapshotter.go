@@ -188,6 +188,9 @@ func (n *Node) snapshotRound() (err error) {
 	}()
 	mark := int64(n.log.Stats().RecordBytes)
 	idle := n.unchanged()
+	if err := n.snapshotMeta(n.snapshots.ctx); err != nil {
+		return fmt.Errorf("meta group: %w", err)
+	}
 	for i, p := range n.partitions {
 		size, err := n.snapshotPartition(p)
 		if err != nil {
@@ -217,17 +220,18 @@ func (n *Node) snapshotPartition(p *Partition) (int64, error) {
 	defer p.snapshotting.Unlock()
 	p.mu.Lock()
 	state := p.group.State()
-	if state.Index == p.snapshotIndex.Load() {
+	if state.Index == p.snapshotIndex.Load() || p.replacing {
 		p.mu.Unlock()
 		return 0, nil
 	}
 	img := p.Table.Image()
+	replicated := p.group.AppendState(nil)
 	p.mu.Unlock()
 	defer img.Close()
 
 	info, err := snapshot.Write(n.snapshots.ctx, n.fs, n.dir.SnapshotDir(), snapshot.Meta{
 		Group: groupID(p.Number), Term: state.Term, Index: state.Index, Stamp: state.Stamp,
-		Partitions: uint32(len(n.partitions)), Cluster: n.dir.Cluster,
+		Partitions: uint32(len(n.partitions)), Cluster: n.dir.Cluster, State: replicated, Raft: p.mode.Load() == modeRaft,
 	}, img, snapshot.WriteOptions{
 		Pacer: n.snapshots.pacer,
 		Now:   n.opts.Clock,

@@ -19,8 +19,8 @@ func (n *Node) Partition(key []byte) *Partition {
 //
 // Unless the node is Deferred, the entry is applied at once: sink gets its results
 // before Submit returns, and the caller must call Settle with pos before it lets
-// them out. On a Deferred node entry is copied, and sink gets results and Done
-// later; the caller calls Kick when its batch is complete.
+// them out. On a Deferred node entry is copied, and sink gets results and Done, or
+// Failed, later; pos is 0, and the caller calls Kick when its batch is complete.
 //
 // An error (wal.ErrBusy, wal.ErrNoSpace, wal.ErrTooLarge, wal.ErrClosed) means
 // that nothing was done and nothing will be. After the log's failure or the node's
@@ -30,6 +30,9 @@ func (n *Node) Submit(p *Partition, now int64, entry []byte, sink Waiter) (pos u
 	defer p.mu.Unlock()
 	if err := n.admit(); err != nil {
 		return 0, err
+	}
+	if p.mode.Load() != modeSolo {
+		return 0, n.propose(p, now, entry, sink)
 	}
 	p.rec = p.prepare(now, entry)
 	index := p.rec.Index
@@ -41,7 +44,11 @@ func (n *Node) Submit(p *Partition, now int64, entry []byte, sink Waiter) (pos u
 			return 0, err
 		}
 	}
-	return pos, n.accept(p, index, pos, entry, sink)
+	told, err := n.accept(p, index, pos, entry, sink)
+	if told {
+		pos = 0
+	}
+	return pos, err
 }
 
 // Part is one partition's share of a write that spans several.
@@ -68,6 +75,9 @@ func (n *Node) SubmitAll(now int64, parts []Part) (pos uint64, err error) {
 	if err := n.admit(); err != nil || len(parts) == 0 {
 		return 0, err
 	}
+	if n.clustered.Load() {
+		return n.submitEach(now, parts)
+	}
 	var few [64]*wal.Record // the default number of partitions: no allocation
 	recs := few[:min(len(parts), len(few))]
 	if len(parts) > len(few) {
@@ -90,10 +100,14 @@ func (n *Node) SubmitAll(now int64, parts []Part) (pos uint64, err error) {
 			return 0, err
 		}
 	}
+	told := false
 	for i, part := range parts {
-		if err := n.accept(part.Partition, recs[i].Index, pos, part.Entry, part.Sink); err != nil {
+		if told, err = n.accept(part.Partition, recs[i].Index, pos, part.Entry, part.Sink); err != nil {
 			return 0, err
 		}
+	}
+	if told {
+		pos = 0
 	}
 	return pos, nil
 }
@@ -131,15 +145,26 @@ func (n *Node) expect(p *Partition) {
 	}
 }
 
-// accept takes over an entry that the log has. p.mu is held.
-func (n *Node) accept(p *Partition, index, pos uint64, entry []byte, sink Waiter) error {
+// accept takes over an entry that the log has. told says that the sink's Done tells of
+// it, or has already. p.mu is held.
+func (n *Node) accept(p *Partition, index, pos uint64, entry []byte, sink Waiter) (told bool, err error) {
 	p.group.Accept(entry)
 	if n.deferred {
 		p.waiting.push(index, pos, entry, sink)
 		n.held.Add(int64(len(entry)))
-		return nil
+		return true, nil
 	}
-	return n.apply(p, index, entry, sink)
+	if err := n.apply(p, index, entry, sink); err != nil {
+		return false, err
+	}
+	if !n.clustered.Load() || sink == nil || !sink.Later() {
+		return false, nil
+	}
+	if err := n.Settle(pos); err != nil {
+		return false, err
+	}
+	sink.Done()
+	return true, nil
 }
 
 // apply puts an accepted entry into the table. p.mu is held. After an error, which
@@ -149,14 +174,13 @@ func (n *Node) apply(p *Partition, index uint64, entry []byte, sink Waiter) erro
 	if sink != nil {
 		results = sink // a nil Waiter must stay a nil Sink
 	}
-	if err := p.applier.Apply(p.Table, index, entry, results); err != nil {
+	if err := p.group.Apply(p.Table, index, p.group.Term(), entry, results); err != nil {
 		// We encoded this entry ourselves: the process's memory is not to be
 		// trusted any more, and going on could make it worse.
 		err = fmt.Errorf("partition %d: %w", p.Number, err)
 		n.fatal("apply an entry", err)
 		return err
 	}
-	p.group.Applied(index, entry)
 	return nil
 }
 
@@ -184,8 +208,9 @@ func (n *Node) Kick() {
 	}
 }
 
-// Deferred reports whether writes are answered later than Submit returns.
-func (n *Node) Deferred() bool { return n.deferred }
+// Deferred reports whether writes are answered later than Submit returns. It may
+// become true while the node runs: with the first peer.
+func (n *Node) Deferred() bool { return n.deferred || n.clustered.Load() }
 
 // NotifyDurable calls f, on a goroutine of the log's, once the log is durable up
 // to pos: for a write that asks for more than the node's policy. It needs a log.

@@ -58,7 +58,7 @@ func (n *Node) sweep(p *Partition, clockEntryAt *time.Time, began time.Time) {
 	now := n.Now()
 	swept := p.Table.Sweep(stamp, now, sweepBatch)
 	n.expired.Add(uint64(swept.Removed))
-	if !swept.Due || began.Sub(*clockEntryAt) < clockEntryEvery {
+	if !swept.Due || !n.Leads(p) || began.Sub(*clockEntryAt) < clockEntryEvery {
 		return
 	}
 	*clockEntryAt = began

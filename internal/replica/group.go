@@ -1,51 +1,74 @@
 package replica
 
 import (
-	"fmt"
-
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/invariants"
+	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
-
-// RecordEntry is the type of a log record whose payload is an entry as package
-// command encodes it.
-const RecordEntry uint8 = 1
 
 // firstTerm is the term of a group that has never held an election.
 const firstTerm = 1
 
-// Group is one replica of one partition, and the only voter of its group.
+// Group is what one node's replica of a partition has agreed on and applied: the
+// replicated state beside the table. Of a lone node's group it also gives out the
+// indexes: such a group needs no election and no messages, and an entry is committed
+// as soon as the log has it as durably as the write asked for.
+//
 // Not safe for concurrent use: its user holds one lock per group.
 type Group struct {
 	// ID names the group: its partition's number plus one (0 is the meta group).
 	id uint32
-	// term of the entries that are proposed now.
+	// term of the entries that a lone node's group accepts.
 	term uint64
 	// last is the index of the newest entry that has been accepted.
 	// Invariant: last ≥ applied.
 	last uint64
-	// applied is the index of the newest entry whose effect is in the table.
-	applied uint64
+	// applied is the index of the newest entry whose effect is in the table, and
+	// appliedTerm its term.
+	applied, appliedTerm uint64
 	// stamp is the log time of the newest accepted entry, in unix ms.
 	// Invariant: it never goes back.
 	stamp int64
 	// appliedStamp is the log time of the newest applied entry.
 	// Invariant: appliedStamp ≤ stamp.
 	appliedStamp int64
+
+	sessions *Sessions
+	conf     *Configuration
+	applier  command.Applier
 }
 
 // State is what a group is made from again: by a snapshot, or by recovery.
 type State struct {
-	Term, Index uint64
+	Term, Index uint64 // of the entry applied last
 	Stamp       int64
 }
 
 // NewGroup returns the group id in the given state; the zero State is a group
 // that has never had an entry.
 func NewGroup(id uint32, s State) *Group {
-	return &Group{id: id, term: max(s.Term, firstTerm), last: s.Index, applied: s.Index, stamp: s.Stamp, appliedStamp: s.Stamp}
+	return &Group{
+		id: id, term: max(s.Term, firstTerm), last: s.Index, applied: s.Index, appliedTerm: s.Term, stamp: s.Stamp, appliedStamp: s.Stamp,
+		sessions: NewSessions(), conf: &Configuration{},
+	}
 }
+
+// RestoreGroup returns the group of a snapshot: replicated is what AppendState gave
+// when it was taken.
+func RestoreGroup(id uint32, s State, replicated []byte) (*Group, error) {
+	conf, sessions, err := decodeState(replicated)
+	if err != nil {
+		return nil, err
+	}
+	g := NewGroup(id, s)
+	g.conf, g.sessions = conf, sessions
+	return g, nil
+}
+
+// AppendState appends the replicated state beside the table: who belongs to the
+// group, and the sessions.
+func (g *Group) AppendState(dst []byte) []byte { return appendState(dst, g.conf, g.sessions) }
 
 // ID returns the group's number.
 func (g *Group) ID() uint32 { return g.id }
@@ -53,8 +76,22 @@ func (g *Group) ID() uint32 { return g.id }
 // Last returns the index of the newest accepted entry.
 func (g *Group) Last() uint64 { return g.last }
 
+// Term returns the term of the newest entry that is known.
+func (g *Group) Term() uint64 { return g.term }
+
+// Stamp returns the log time of the newest accepted entry, in unix ms.
+func (g *Group) Stamp() int64 { return g.stamp }
+
+// Configuration returns who belongs to the group as of what has been applied.
+func (g *Group) Configuration() *Configuration { return g.conf }
+
+// Sessions returns how many sessions the group remembers.
+func (g *Group) Sessions() int { return g.sessions.Len() }
+
 // State returns what has been applied: a snapshot taken now covers exactly this.
-func (g *Group) State() State { return State{Term: g.term, Index: g.applied, Stamp: g.appliedStamp} }
+func (g *Group) State() State {
+	return State{Term: g.appliedTerm, Index: g.applied, Stamp: g.appliedStamp}
+}
 
 // Prepare stamps entry with the log time (now, in unix ms, or the last stamp if
 // the clock went back) and returns the record to append. The group changes only
@@ -70,32 +107,39 @@ func (g *Group) Accept(entry []byte) {
 	g.stamp = command.Stamp(entry)
 }
 
-// Applied notes that entry, accepted at index, is in the table.
-func (g *Group) Applied(index uint64, entry []byte) {
-	invariants.Check(index == g.applied+1 && index <= g.last, "group applies its entries one by one")
-	g.applied, g.appliedStamp = index, command.Stamp(entry)
-}
-
-// Recover judges a record read back from the log: apply says whether it is the
-// next one to apply; a record that the snapshot covers already is skipped. A gap
-// is an error: something between the snapshot and this record is missing. Once it
-// has been applied, Recovered follows.
-func (g *Group) Recover(rec *wal.Record) (apply bool, err error) {
-	switch {
-	case rec.Type != RecordEntry:
-		return false, fmt.Errorf("group %d, index %d: log record of unknown type %d: written by a newer version? Start that version", g.id, rec.Index, rec.Type)
-	case rec.Index <= g.applied:
-		return false, nil
-	case rec.Index != g.applied+1:
-		return false, fmt.Errorf("group %d: the log goes on at index %d but the snapshot ends at %d: entries between them are missing", g.id, rec.Index, g.applied)
+// Apply changes t as the next entry says, once: of an entry that a session has sent
+// before, sink gets what it brought then. On an error nothing has changed, and the
+// node must halt.
+func (g *Group) Apply(t *store.Table, index, term uint64, entry []byte, sink command.Sink) error {
+	invariants.Check(index == g.applied+1, "group %d applies its entries one by one: %d after %d", g.id, index, g.applied)
+	execute := true
+	session, sent := command.EntrySession(entry)
+	if sent {
+		sink, execute = g.sessions.begin(session, max(command.Stamp(entry), g.appliedStamp), command.Count(entry), sink)
 	}
-	return true, nil
+	if execute {
+		if err := g.applier.Apply(t, index, entry, sink); err != nil {
+			return err
+		}
+	}
+	if sent {
+		g.sessions.end()
+	}
+	g.Advance(index, term, nil)
+	g.stamp = max(g.stamp, command.Stamp(entry))
+	g.appliedStamp = max(g.appliedStamp, command.Stamp(entry))
+	return nil
 }
 
-// Recovered notes that a record which Recover wanted applied is in the table. Its
-// payload is known to be an entry by then: what is not cannot be applied.
-func (g *Group) Recovered(rec *wal.Record) {
-	g.term, g.last, g.applied = max(g.term, rec.Term), rec.Index, rec.Index
-	g.stamp = max(g.stamp, command.Stamp(rec.Payload))
-	g.appliedStamp = g.stamp
+// Advance notes that the entry at index, which changed no data, counts as applied;
+// conf is the configuration it made, or nil.
+func (g *Group) Advance(index, term uint64, conf *Configuration) {
+	g.applied, g.appliedTerm = index, term
+	g.last, g.term = max(g.last, index), max(g.term, term)
+	if conf != nil {
+		g.conf = conf
+	}
 }
+
+// SetConfiguration says who belongs to a group that was created here.
+func (g *Group) SetConfiguration(c *Configuration) { g.conf = c }

@@ -141,6 +141,9 @@ func (l *Log) wakeRun() {
 	}
 }
 
+// AppendedPos returns the position of the last Append.
+func (l *Log) AppendedPos() uint64 { return l.appended.Load() }
+
 // DurablePos returns the position up to which everything is durable.
 func (l *Log) DurablePos() uint64 { return l.durable.Load() }
 

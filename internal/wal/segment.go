@@ -129,6 +129,13 @@ func (g *groupIndexes) raise(group uint32, index uint64) {
 	g.dense[group] = max(g.dense[group], index)
 }
 
+func (g *groupIndexes) drop(group uint32) {
+	delete(g.sparse, group)
+	if int(group) < len(g.dense) {
+		g.dense[group] = 0
+	}
+}
+
 func (g *groupIndexes) get(group uint32) uint64 {
 	if group >= denseGroups {
 		return g.sparse[group]

@@ -17,6 +17,21 @@ func (l *Log) SetFloor(group uint32, index uint64) {
 	l.floors.raise(group, index)
 }
 
+// Forget drops what is known of a group's records so far, its floor included: the
+// group's replica is gone, and none of them are needed. Everything appended for it
+// must be durable.
+func (l *Log) Forget(group uint32) {
+	l.mu.Lock()
+	segments := append([]*segment(nil), l.segments...)
+	l.mu.Unlock()
+	l.indexMu.Lock()
+	defer l.indexMu.Unlock()
+	for _, s := range segments {
+		s.indexes.drop(group)
+	}
+	l.floors.drop(group)
+}
+
 // Laggards returns the groups, ascending, that keep the oldest segment from being removed: those whose newest record
 // in it is above their floor. It returns none if there is no full segment.
 func (l *Log) Laggards() []uint32 {

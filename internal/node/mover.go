@@ -1,0 +1,293 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/meta"
+	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/wal"
+)
+
+// The leader of each group drives it to its target in the meta state, a step at a
+// time: new replicas as learners; when they have caught up, one change that makes them
+// voters and removes the old ones; then it reports what is. All that is remembered
+// is in the group's configuration and in the meta state, so whoever leads next goes on.
+
+// step is when a group's configuration or leader was last changed by this node.
+type step struct {
+	conf     uint64 // index of the configuration that it started from
+	at       time.Time
+	handed   time.Time // leadership
+	reported uint64    // index of the configuration that was reported
+}
+
+const (
+	mindEvery = 100 * time.Millisecond
+	// stepPatience is how long a change of the configuration may take to show until it is
+	// tried again.
+	stepPatience = 2 * time.Second
+	// handPatience is between two attempts to hand a group to its preferred leader.
+	handPatience = 3 * time.Second
+)
+
+// mind looks after the groups: moves, leaders, replicas that are not wanted any more.
+// On the worker.
+func (w *worker) mind() {
+	now := time.Now()
+	if now.Sub(w.minded) < mindEvery {
+		return
+	}
+	w.minded = now
+	view := w.n.meta.view.Load()
+	if view == nil || !w.n.ready.Load() {
+		return
+	}
+	var reports []meta.GroupReport
+	for group := range uint32(len(w.n.partitions) + 1) {
+		pl := view.Group(uint64(group))
+		if group > 0 {
+			p := w.n.partitions[group-1]
+			if p.mode.Load() <= modeConverting {
+				w.convert(p, pl)
+				continue
+			}
+		}
+		st, here := w.host.Status(group)
+		switch {
+		case !here:
+		case st.Leads:
+			if r := w.drive(&st, pl, now); r != nil {
+				reports = append(reports, *r)
+			}
+		case group > 0:
+			w.leave(&st, pl)
+		}
+	}
+	if len(reports) > 0 {
+		w.n.report(reports)
+	}
+}
+
+// drive takes a group that this node leads one step further, and returns its
+// configuration if the meta state does not know it yet.
+func (w *worker) drive(st *replica.Status, pl *meta.Placement, now time.Time) *meta.GroupReport {
+	s := w.n.cluster.steps[st.Group]
+	if st.Transferring || st.Conf.Joint() || st.Applied < st.Conf.Index {
+		return nil
+	}
+	if st.Conf.Index != pl.ActualIndex {
+		// No further step before the meta state here knows of the last one: what it says is
+		// to be done may have been said before that.
+		if st.Conf.Index < pl.ActualIndex || st.Conf.Index == s.reported {
+			return nil
+		}
+		s.reported = st.Conf.Index
+		w.n.cluster.steps[st.Group] = s
+		return &meta.GroupReport{Group: uint64(st.Group), Index: st.Conf.Index, Replicas: actual(st.Conf)}
+	}
+	if st.Conf.Index == s.conf && now.Sub(s.at) < stepPatience || pl.Revision < st.Conf.Revision {
+		return nil
+	}
+	change, wait := w.next(st, pl)
+	change.Revision = pl.Revision
+	switch {
+	case len(change.Add)+len(change.Promote)+len(change.Demote)+len(change.Remove) > 0:
+		if err := w.host.Reconfigure(st.Group, change); err != nil {
+			w.n.logger.Debug("configuration not changed", "group", st.Group, "err", err)
+		}
+		s.conf, s.at = st.Conf.Index, now
+		w.n.cluster.steps[st.Group] = s
+	case wait:
+	default:
+		w.prefer(st, pl, now)
+	}
+	return nil
+}
+
+// actual is a configuration as the meta state has it.
+func actual(c *replica.Configuration) []meta.Replica {
+	var all []meta.Replica
+	for _, r := range c.Replicas() {
+		role := meta.Voter
+		if r.Role == replica.Learner {
+			role = meta.Learner
+		}
+		all = append(all, meta.Replica{Node: r.Node, ID: r.ID, Role: role})
+	}
+	return all
+}
+
+// next is the step from a group's configuration towards its target. wait says that
+// replicas have yet to catch up.
+func (w *worker) next(st *replica.Status, pl *meta.Placement) (c replica.Change, wait bool) {
+	have := st.Conf.Replicas()
+	wanted := func(id uint64) *meta.Replica {
+		for i := range pl.Target {
+			if pl.Target[i].ID == id {
+				return &pl.Target[i]
+			}
+		}
+		return nil
+	}
+	for _, t := range pl.Target {
+		if !slices.ContainsFunc(have, func(r replica.Replica) bool { return r.ID == t.ID }) {
+			c.Add = append(c.Add, replica.Replica{ID: t.ID, Node: t.Node})
+		}
+	}
+	if len(c.Add) > 0 {
+		return c, false
+	}
+	ready, live := make(map[uint64]bool), map[uint64]bool{st.Replica: true}
+	w.host.Progress(st.Group, func(p replica.Progress) { ready[p.ID], live[p.ID] = p.CaughtUp, p.Active })
+	voters, alive := 0, 0
+	for _, t := range pl.Target {
+		if t.Role == meta.Voter {
+			voters++
+			if live[t.ID] {
+				alive++
+			}
+		}
+	}
+	if alive <= voters/2 { // the change could not be completed
+		return replica.Change{}, true
+	}
+	for _, r := range have {
+		t := wanted(r.ID)
+		switch {
+		case t == nil:
+			if r.ID != st.Replica {
+				c.Remove = append(c.Remove, r.ID)
+			}
+		case t.Role == meta.Voter && r.Role == replica.Learner:
+			if !ready[r.ID] {
+				return replica.Change{}, true
+			}
+			c.Promote = append(c.Promote, r.ID)
+		case t.Role == meta.Learner && r.Role == replica.Voter && r.ID != st.Replica:
+			c.Demote = append(c.Demote, r.ID)
+		}
+	}
+	return c, false
+}
+
+// prefer hands leadership on: to the preferred replica, or away from one that is to
+// go, or from a node that is about to stop.
+func (w *worker) prefer(st *replica.Status, pl *meta.Placement, now time.Time) {
+	c := w.n.cluster
+	s := c.steps[st.Group]
+	if now.Sub(s.handed) < handPatience && !c.stopping.Load() {
+		return
+	}
+	mine := slices.IndexFunc(pl.Target, func(r meta.Replica) bool { return r.ID == st.Replica && r.Role == meta.Voter })
+	if mine == 0 && !c.stopping.Load() || mine > 0 && st.Group == 0 && !c.stopping.Load() {
+		return
+	}
+	ready := make(map[uint64]bool)
+	w.host.Progress(st.Group, func(p replica.Progress) { ready[p.ID] = p.CaughtUp && !p.Learner })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, t := range pl.Target {
+		if i == mine && !c.stopping.Load() {
+			return // those that are preferred to this one are not ready
+		}
+		if t.ID != st.Replica && ready[t.ID] && !c.resting[t.Node] {
+			s.handed = now
+			c.steps[st.Group] = s
+			w.host.Transfer(st.Group, t.ID)
+			return
+		}
+	}
+}
+
+// report tells the meta group what groups consist of. It is told once; should that
+// be lost, the next look finds that the state still does not know.
+func (n *Node) report(groups []meta.GroupReport) {
+	n.wg.Add(1)
+	go func() {
+		defer n.wg.Done()
+		ctx, cancel := context.WithTimeout(n.cluster.ctx, callPatience)
+		defer cancel()
+		if _, err := n.proposeMeta(ctx, &meta.Report{Groups: groups}); err != nil {
+			n.worker.do(func() {
+				for _, g := range groups {
+					s := n.cluster.steps[uint32(g.Group)]
+					s.reported = 0
+					n.cluster.steps[uint32(g.Group)] = s
+				}
+			})
+		}
+	}()
+}
+
+// convert makes a lone node's group one with peers, when it is to have further
+// replicas: everything accepted is applied first, while new writes wait.
+func (w *worker) convert(p *Partition, pl *meta.Placement) {
+	n := w.n
+	if len(pl.Target) == 1 && pl.Target[0].Node == n.cluster.self && pl.Target[0].ID == replica.FirstReplica {
+		return
+	}
+	n.clustered.Store(true)
+	p.mu.Lock()
+	if p.group.Last() == 0 {
+		p.mu.Unlock()
+		// An empty log would let a new replica believe that it lacks nothing.
+		if _, err := n.Submit(p, n.Now(), command.AppendClock(command.Begin(nil)), nil); err == nil {
+			n.Kick()
+		}
+		return
+	}
+	p.mode.Store(modeConverting)
+	st, last, term := p.group.State(), p.group.Last(), p.group.Term()
+	p.mu.Unlock()
+	if st.Index != last {
+		w.minded = time.Time{}
+		time.AfterFunc(time.Millisecond, w.poke)
+		return
+	}
+	if err := n.addRaft(p, replica.HardState{Replica: replica.FirstReplica, Term: term, Commit: last}, nil); err != nil {
+		n.fatal("give a partition peers", err)
+	}
+}
+
+// leave drops a replica that its group has removed. What says so is the meta state:
+// the group itself may never tell.
+func (w *worker) leave(st *replica.Status, pl *meta.Placement) {
+	mine := func(r meta.Replica) bool { return r.Node == w.n.cluster.self && r.ID == st.Replica }
+	if slices.ContainsFunc(pl.Target, mine) || slices.ContainsFunc(pl.Actual, mine) || st.Installing {
+		return
+	}
+	n := w.n
+	p := n.partitions[st.Group-1]
+	n.logger.Info("a replica is no longer needed here and is dropped", "partition", p.Number, "replica", st.Replica)
+	p.readable.Store(false)
+	p.leads.Store(false)
+	w.host.Remove(st.Group)
+	n.cluster.mu.Lock()
+	n.cluster.gone[st.Group] = max(n.cluster.gone[st.Group], st.Replica)
+	n.cluster.mu.Unlock()
+	if _, err := w.append([]wal.Record{replica.GoneRecord(st.Group, st.Replica)}); err != nil {
+		n.logger.Error("cannot record that a replica is gone", "err", err)
+		return
+	}
+	n.wg.Add(1)
+	go n.dropReplica(p)
+}
+
+// dropReplica gives back what a removed replica held, once it is on disk that it is
+// gone.
+func (n *Node) dropReplica(p *Partition) {
+	defer n.wg.Done()
+	if err := n.log.Sync(n.cluster.ctx); err != nil {
+		return // the start after this one finishes it
+	}
+	if err := n.dropPartition(p); err != nil {
+		n.logger.Error("cannot drop a replica's data", "partition", p.Number, "err", err)
+		return
+	}
+	n.log.Forget(groupID(p.Number))
+	p.mode.Store(modeAbsent)
+	n.worker.poke()
+}

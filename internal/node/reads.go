@@ -1,0 +1,124 @@
+package node
+
+import (
+	"errors"
+
+	"github.com/prakashpandey/vegadb/internal/wire"
+)
+
+// ErrNotHere refuses a read of a partition of which this node has no replica, or
+// none that may be read yet, when no leader is known either.
+var ErrNotHere = errors.New("this node has no replica of the partition that may be read")
+
+// errLease answers a read whose lease ended before its value could be shown.
+var errLease = errors.New("leadership could not be confirmed in time; try again")
+
+// ReadWaiter is told when a read that had to wait may be executed.
+type ReadWaiter interface {
+	// Done is called once when the read may be executed, or
+	Failed(err error)
+	// Failed when it may not: NotLeaderError, ErrNoLeader. Both are called on a
+	// goroutine of the node's without locks held, and must not block.
+	Done()
+}
+
+// ReadGrant is BeginRead's answer.
+type ReadGrant struct {
+	// Wait: the ReadWaiter will be told. Otherwise the read may be executed now.
+	Wait bool
+	// Recheck: after the entry was looked up, and before it is shown to anybody,
+	// EndRead must be asked.
+	Recheck bool
+	// Level is what the read gets, for receipts: at least what was asked for.
+	Level wire.Consistency
+	// mark is what EndRead compares: of a lease the term, otherwise the number of
+	// snapshots that have replaced the replica's state.
+	mark uint64
+}
+
+// leaseSpareMs is how much of a lease must be left for a read to begin under it.
+const leaseSpareMs = 20
+
+// BeginRead asks for leave to read p as the level promises. arg is the level's: of
+// SessionReads the lowest index that must have been applied, of Bounded the greatest
+// age in ms. w is kept only when the grant says Wait; then nothing needs to be
+// rechecked.
+//
+// Errors: *NotLeaderError, ErrNoLeader, ErrNotHere.
+func (n *Node) BeginRead(p *Partition, level wire.Consistency, arg uint64, w ReadWaiter) (ReadGrant, error) {
+	if p.mode.Load() <= modeConverting { // alone: what is applied is all there is
+		return ReadGrant{Level: wire.Linearizable}, nil
+	}
+	if level == wire.ConsistencyDefault {
+		level = wire.Linearizable
+	}
+	if level == wire.Linearizable || level == wire.Lease {
+		if !p.leads.Load() {
+			return ReadGrant{}, n.leaderOr(p, ErrNoLeader)
+		}
+		if level == wire.Lease && p.leased.Load() > n.worker.nowMs()+leaseSpareMs {
+			return ReadGrant{Recheck: true, Level: wire.Lease, mark: p.term.Load()}, nil
+		}
+		n.worker.read(groupID(p.Number), 0, w)
+		return ReadGrant{Wait: true, Level: wire.Linearizable}, nil
+	}
+	if p.mode.Load() != modeRaft || !p.readable.Load() {
+		return ReadGrant{}, n.leaderOr(p, ErrNotHere)
+	}
+	grant := ReadGrant{Recheck: true, Level: level, mark: p.installs.Load()}
+	switch level {
+	case wire.SessionReads:
+		if p.applied.Load() < arg {
+			n.worker.read(groupID(p.Number), arg, w)
+			grant = ReadGrant{Wait: true, Level: level}
+		}
+	case wire.Bounded:
+		if fresh := p.fresh.Load(); fresh == 0 || uint64(n.worker.nowMs()-fresh) > arg {
+			n.worker.read(groupID(p.Number), 0, w)
+			grant = ReadGrant{Wait: true, Level: level}
+		}
+	}
+	return grant, nil
+}
+
+func (n *Node) leaderOr(p *Partition, otherwise error) error {
+	if err := n.Leader(p); err != nil && !errors.Is(err, ErrNoLeader) {
+		return err
+	}
+	return otherwise
+}
+
+// EndRead tells whether a read granted with Recheck still holds: an error means
+// that what was read must be thrown away and the error answered.
+func (n *Node) EndRead(p *Partition, g ReadGrant) error {
+	switch {
+	case !g.Recheck:
+		return nil
+	case g.Level == wire.Lease:
+		if p.leased.Load() <= n.worker.nowMs() || p.term.Load() != g.mark || !p.leads.Load() {
+			return n.leaderOr(p, errLease)
+		}
+	case p.installs.Load() != g.mark:
+		return n.leaderOr(p, ErrNotHere)
+	}
+	return nil
+}
+
+// Applied returns the log index up to which p's table holds every write: what a
+// client keeps as its session's token.
+func (n *Node) Applied(p *Partition) uint64 {
+	if p.mode.Load() == modeRaft {
+		return p.applied.Load()
+	}
+	return p.State().Index
+}
+
+// Term returns the term of p's group, for receipts.
+func (n *Node) Term(p *Partition) uint64 {
+	if p.mode.Load() == modeRaft {
+		return p.term.Load()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.group.Term()
+}

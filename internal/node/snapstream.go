@@ -1,0 +1,338 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/ring"
+	"github.com/prakashpandey/vegadb/internal/snapshot"
+	"github.com/prakashpandey/vegadb/internal/store"
+)
+
+// A laggard that the log in memory does not reach gets a snapshot file, as it is on
+// the leader's disk, on a connection of its own. It is published there like one of
+// the laggard's own, and then loaded in place of what the replica held.
+
+// snapHeader goes in front of a snapshot: group u32, to u64, from u64, term u64.
+const snapHeaderBytes = 28
+
+// arrival is a received snapshot that waits to be installed.
+type arrival struct {
+	path string
+	meta snapshot.Meta
+}
+
+// startSending sends a snapshot in the background. On the worker.
+func (n *Node) startSending(s replica.SendSnapshot) {
+	n.wg.Add(1)
+	go func() {
+		defer n.wg.Done()
+		err := n.sendSnapshot(n.cluster.ctx, s)
+		if err != nil && n.cluster.ctx.Err() == nil {
+			n.logger.Warn("a snapshot was not sent; it is tried again", "group", s.Group, "to", s.Node, "err", err)
+		}
+		n.worker.do(func() { n.worker.host.SnapshotSent(s.Group, s.To, err == nil) })
+	}()
+}
+
+func (n *Node) sendSnapshot(ctx context.Context, s replica.SendSnapshot) error {
+	select {
+	case n.cluster.sending <- struct{}{}:
+		defer func() { <-n.cluster.sending }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	path, err := n.snapshotSince(ctx, s.Group, s.First)
+	if err != nil {
+		return err
+	}
+	f, size, m, err := snapshot.OpenForSend(n.fs, path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	header := binary.LittleEndian.AppendUint32(nil, s.Group)
+	header = binary.LittleEndian.AppendUint64(header, s.To)
+	header = binary.LittleEndian.AppendUint64(header, s.From)
+	header = binary.LittleEndian.AppendUint64(header, s.Term)
+	n.logger.Info("sending a snapshot", "group", s.Group, "index", m.Index, "to", s.Node, "bytes", size)
+	return n.cluster.transport.SendSnapshot(ctx, s.Node, header, size, f, n.paced(s.Group))
+}
+
+// snapshotSince returns a snapshot of the group that the log can go on from: it
+// reaches at least the index before the log's first.
+func (n *Node) snapshotSince(ctx context.Context, group uint32, first uint64) (string, error) {
+	infos, err := snapshot.List(n.fs, n.dir.SnapshotDir())
+	if err != nil {
+		return "", err
+	}
+	var best *snapshot.Info
+	for i := range infos {
+		if infos[i].Group == group && infos[i].Index >= first && (best == nil || infos[i].Index > best.Index) {
+			best = &infos[i]
+		}
+	}
+	if best != nil {
+		return best.Path, nil
+	}
+	if group == 0 {
+		if err := n.snapshotMeta(ctx); err != nil {
+			return "", err
+		}
+		return filepath.Join(n.dir.SnapshotDir(), snapshot.FileName(0, n.meta.snapshotIndex.Load())), nil
+	}
+	p := n.partitions[group-1]
+	if _, err := n.snapshotPartition(p); err != nil {
+		return "", err
+	}
+	return filepath.Join(n.dir.SnapshotDir(), snapshot.FileName(group, p.snapshotIndex.Load())), nil
+}
+
+// Snapshot takes a snapshot that a leader sends.
+func (h *peerHandler) Snapshot(ctx context.Context, from ring.NodeID, header []byte, size int64, body io.Reader) error {
+	n := (*Node)(h)
+	if len(header) != snapHeaderBytes {
+		return fmt.Errorf("a snapshot with a header of %d bytes", len(header))
+	}
+	if !n.ready.Load() && !n.joining.Load() {
+		return errors.New("this node is still starting")
+	}
+	group := binary.LittleEndian.Uint32(header)
+	to, sender, term := binary.LittleEndian.Uint64(header[4:]), binary.LittleEndian.Uint64(header[12:]), binary.LittleEndian.Uint64(header[20:])
+	wanted := false
+	n.worker.ask(func() {
+		st, ok := n.worker.host.Status(group)
+		wanted = ok && st.Replica == to && !st.Installing
+	})
+	if !wanted {
+		return fmt.Errorf("no replica %d of group %d here", to, group)
+	}
+	info, err := snapshot.Receive(ctx, n.fs, n.dir.SnapshotDir(), body, size, func(m snapshot.Meta) error {
+		if m.Group != group || m.Cluster != n.dir.Cluster || int(m.Partitions) != len(n.partitions) {
+			return errors.New("it is another group's or another cluster's")
+		}
+		return nil
+	}, snapshot.ReceiveOptions{})
+	if err != nil {
+		return err
+	}
+	f, _, m, err := snapshot.OpenForSend(n.fs, info.Path)
+	if err != nil {
+		return err
+	}
+	f.Close()
+	conf, err := configurationOf(group, m)
+	if err != nil {
+		return err
+	}
+	n.cluster.mu.Lock()
+	n.cluster.arrived[group] = arrival{info.Path, m}
+	n.cluster.mu.Unlock()
+	taken := false
+	n.worker.ask(func() {
+		taken = n.worker.host.SnapshotArrived(from, group, to, sender, term, m.Index, m.Term, conf)
+	})
+	if !taken {
+		return fmt.Errorf("replica %d of group %d has no use for it any more", to, group)
+	}
+	return nil
+}
+
+// configurationOf is who belongs to the group as of its snapshot.
+func configurationOf(group uint32, m snapshot.Meta) (*replica.Configuration, error) {
+	state := m.State
+	if group == 0 {
+		if len(state) < 4 || uint64(binary.LittleEndian.Uint32(state)) > uint64(len(state)-4) {
+			return nil, errors.New("the meta group's state is cut off")
+		}
+		state = state[4 : 4+binary.LittleEndian.Uint32(state)]
+	}
+	g, err := replica.RestoreGroup(group, replica.State{Index: m.Index, Term: m.Term, Stamp: m.Stamp}, state)
+	if err != nil {
+		return nil, err
+	}
+	return g.Configuration(), nil
+}
+
+// startInstalling loads a received snapshot in the background. On the worker.
+func (n *Node) startInstalling(in replica.Install) {
+	n.cluster.mu.Lock()
+	a := n.cluster.arrived[in.Group]
+	delete(n.cluster.arrived, in.Group)
+	n.cluster.mu.Unlock()
+	if a.meta.Index != in.Index {
+		n.fatal("install a snapshot", fmt.Errorf("group %d: wanted index %d, received %d", in.Group, in.Index, a.meta.Index))
+		return
+	}
+	if in.Group > 0 {
+		p := n.partitions[in.Group-1]
+		p.readable.Store(false)
+		p.installs.Add(1)
+	}
+	n.wg.Add(1)
+	go func() {
+		defer n.wg.Done()
+		if err := n.install(a); err != nil {
+			n.fatal("install a snapshot", err)
+			return
+		}
+		n.worker.do(func() {
+			n.worker.host.Installed(in.Group, in.Index, in.Term, a.meta.Stamp)
+			n.groupChanged(in.Group)
+		})
+	}()
+}
+
+func (n *Node) install(a arrival) error {
+	m := a.meta
+	if m.Group == 0 {
+		return n.meta.restore(replica.State{Index: m.Index, Term: m.Term, Stamp: m.Stamp}, m.State)
+	}
+	p := n.partitions[m.Group-1]
+	p.mu.Lock()
+	p.replacing = true
+	p.mu.Unlock()
+	p.Table.Clear()
+	if _, err := snapshot.Load(n.fs, a.path, func(snapshot.Meta) (snapshot.Sink, error) { return putInto(p.Table), nil }); err != nil {
+		return err
+	}
+	g, err := replica.RestoreGroup(m.Group, replica.State{Index: m.Index, Term: m.Term, Stamp: m.Stamp}, m.State)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.group, p.replacing = g, false
+	p.mu.Unlock()
+	p.applied.Store(m.Index)
+	p.snapshotIndex.Store(m.Index)
+	n.now.reached(m.Stamp)
+	n.logger.Info("a snapshot was installed", "partition", p.Number, "index", m.Index, "entries", p.Table.Len())
+	return snapshot.Prune(n.fs, n.dir.SnapshotDir(), m.Group, n.opts.SnapshotKeep)
+}
+
+// putInto puts a snapshot's entries into a table.
+func putInto(t *store.Table) snapshot.Sink {
+	return func(e *store.Entry) error {
+		h := t.Hash(e.Key)
+		s := t.Stripe(h)
+		s.Lock()
+		s.Put(h, e.Key, e.Value, store.Meta{Version: e.Version, ExpireAt: e.ExpireAt, Kind: e.Kind})
+		s.Unlock()
+		return nil
+	}
+}
+
+// snapshotMeta writes a snapshot of the meta group unless the newest one says it all.
+func (n *Node) snapshotMeta(ctx context.Context) error {
+	state, b := n.meta.snapshotState()
+	if b == nil || state.Index == n.meta.snapshotIndex.Load() {
+		return nil
+	}
+	o := snapshot.WriteOptions{Now: n.opts.Clock}
+	if n.log != nil {
+		o.BeforePublish = n.log.Sync
+	}
+	_, err := snapshot.Write(ctx, n.fs, n.dir.SnapshotDir(), snapshot.Meta{
+		Term: state.Term, Index: state.Index, Stamp: state.Stamp,
+		Partitions: uint32(len(n.partitions)), Cluster: n.dir.Cluster, State: b, Raft: true,
+	}, nothing{}, o)
+	if err != nil {
+		return err
+	}
+	n.meta.snapshotIndex.Store(state.Index)
+	return snapshot.Prune(n.fs, n.dir.SnapshotDir(), 0, n.opts.SnapshotKeep)
+}
+
+// nothing is the entries of the meta group.
+type nothing struct{}
+
+// Len is 0.
+func (nothing) Len() int { return 0 }
+
+// Next is the end.
+func (nothing) Next([]store.Entry) []store.Entry { return nil }
+
+// dropPartition empties a partition and removes its snapshots.
+func (n *Node) dropPartition(p *Partition) error {
+	p.mu.Lock()
+	p.void()
+	p.mu.Unlock()
+	infos, err := snapshot.List(n.fs, n.dir.SnapshotDir())
+	if err != nil {
+		return err
+	}
+	for _, info := range infos {
+		if info.Group == groupID(p.Number) {
+			if err := n.fs.Remove(info.Path); err != nil {
+				return err
+			}
+		}
+	}
+	return n.fs.SyncDir(n.dir.SnapshotDir())
+}
+
+// sent is how a snapshot on its way fares.
+type sent struct {
+	began time.Time
+	bytes atomic.Int64
+}
+
+// paced returns what SendSnapshot calls for each piece: it keeps the node's moves
+// within the cluster's move-rate, and remembers how far this one is.
+func (n *Node) paced(group uint32) func(bytes int) {
+	s := &sent{began: time.Now()}
+	n.cluster.sends.Store(group, s)
+	return func(bytes int) {
+		s.bytes.Add(int64(bytes))
+		rate, _ := strconv.ParseInt(settingOf(n.meta.view.Load(), settingMoveRate), 10, 64)
+		if rate <= 0 {
+			return
+		}
+		select {
+		case <-time.After(n.cluster.pace.take(bytes, rate)):
+		case <-n.stop:
+		}
+	}
+}
+
+// sentTo says how many bytes of a partition's snapshot have been sent from here, and
+// at what rate.
+func (n *Node) sentTo(partition int) (bytes, rate int64) {
+	v, ok := n.cluster.sends.Load(groupID(partition))
+	if !ok {
+		return 0, 0
+	}
+	s := v.(*sent)
+	bytes = s.bytes.Load()
+	if took := time.Since(s.began).Seconds(); took > 0 {
+		rate = int64(float64(bytes) / took)
+	}
+	return bytes, rate
+}
+
+// pace spreads what all snapshots on their way send over time.
+type pace struct {
+	mu   sync.Mutex
+	next time.Time // guarded by mu; when what was taken so far has been paid for
+}
+
+// take returns how long to wait after bytes were sent at rate bytes per second.
+func (p *pace) take(bytes int, rate int64) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if p.next.Before(now) {
+		p.next = now
+	}
+	p.next = p.next.Add(time.Duration(float64(bytes) / float64(rate) * float64(time.Second)))
+	return p.next.Sub(now)
+}

@@ -1,0 +1,401 @@
+package node
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/ring"
+	"github.com/prakashpandey/vegadb/internal/wal"
+)
+
+// worker drives the node's Raft groups: one goroutine that hands events to a
+// replica.Host and carries out what that wants. Everybody else leaves things in its
+// inbox.
+//
+// A turn takes all that has come, lets the host work, appends what all groups want
+// to be durable in one go, and sends one frame to each peer.
+type worker struct {
+	n     *Node
+	host  *replica.Host
+	fx    replica.Effects
+	began time.Time
+
+	mu     sync.Mutex
+	in     inbox      // guarded by mu
+	room   *sync.Cond // signalled when the inbox has been emptied; uses mu
+	closed bool       // guarded by mu
+
+	taken inbox // the worker's own: what it is working through
+	wake  chan struct{}
+	// held is about how many bytes of entries are in memory, those in the inbox included.
+	held atomic.Int64
+
+	// unsynced are batches of records that are not known to be durable, oldest first.
+	unsynced []unsyncedBatch
+	ticks    int64
+	tasks    sync.WaitGroup // snapshots on their way
+	recs     []*wal.Record  // scratch
+	minded   time.Time      // when mind last ran
+	lost     []ring.NodeID  // peers that a frame did not reach
+}
+
+type unsyncedBatch struct{ pos, batch uint64 }
+
+// inbox is what others want of the worker.
+type inbox struct {
+	proposals []inProposal
+	reads     []inRead
+	frames    []inFrame
+	calls     []func()
+	bytes     int // of frames
+	chunk     []byte
+}
+
+type inProposal struct {
+	group uint32
+	entry []byte
+	w     replica.Waiter
+}
+
+type inRead struct {
+	group uint32
+	at    uint64 // 0: a round
+	w     ReadWaiter
+}
+
+type inFrame struct {
+	from ring.NodeID
+	data []byte
+}
+
+const (
+	tickMs         = 50
+	electionTicks  = 12 // 600 ms to 1.2 s without a leader's sign of life
+	heartbeatTicks = 2
+	keepBytes      = 256 << 10 // of each group's log in memory, for laggards
+	keepBytesTotal = 256 << 20
+	// inboxBytes bounds frames that wait; a peer that sends more is not read meanwhile.
+	inboxBytes = 64 << 20
+	// proposalChunk is how entries are copied: many into one piece of memory.
+	proposalChunk = 64 << 10
+	// appendBytes is how many bytes of records go into one append to the log.
+	appendBytes = 1 << 20
+)
+
+func newWorker(n *Node, seed uint64) *worker {
+	w := &worker{n: n, began: time.Now(), wake: make(chan struct{}, 1)}
+	w.room = sync.NewCond(&w.mu)
+	w.host = replica.NewHost(replica.Options{
+		TickMs: tickMs, ElectionTicks: electionTicks, HeartbeatTicks: heartbeatTicks,
+		KeepBytes: keepBytes, TotalKeepBytes: keepBytesTotal, Seed: seed, Logger: raftLogger{n.logger},
+	}, 0)
+	return w
+}
+
+// nowMs is the worker's clock: monotonic, from its creation.
+func (w *worker) nowMs() int64 { return time.Since(w.began).Milliseconds() }
+
+func (w *worker) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // a wake-up is already on its way
+	}
+}
+
+// propose copies an entry and queues it for the group.
+func (w *worker) propose(group uint32, entry []byte, waiter replica.Waiter) {
+	w.held.Add(int64(len(entry)))
+	w.mu.Lock()
+	in := &w.in
+	if cap(in.chunk)-len(in.chunk) < len(entry) {
+		in.chunk = make([]byte, 0, max(proposalChunk, len(entry)))
+	}
+	start := len(in.chunk)
+	in.chunk = append(in.chunk, entry...)
+	in.proposals = append(in.proposals, inProposal{group, in.chunk[start:len(in.chunk):len(in.chunk)], waiter})
+	first := len(in.proposals) == 1
+	w.mu.Unlock()
+	if first {
+		w.poke()
+	}
+}
+
+// read queues a read: for a round, or for index at to be applied.
+func (w *worker) read(group uint32, at uint64, waiter ReadWaiter) {
+	w.mu.Lock()
+	w.in.reads = append(w.in.reads, inRead{group, at, waiter})
+	first := len(w.in.reads) == 1
+	w.mu.Unlock()
+	if first {
+		w.poke()
+	}
+}
+
+// frame queues a frame from a peer. It waits while the inbox is full.
+func (w *worker) frame(from ring.NodeID, data []byte) {
+	w.mu.Lock()
+	for w.in.bytes > inboxBytes && !w.closed {
+		w.room.Wait()
+	}
+	w.in.frames = append(w.in.frames, inFrame{from, data})
+	w.in.bytes += len(data)
+	w.mu.Unlock()
+	w.poke()
+}
+
+// do has f called on the worker's goroutine.
+func (w *worker) do(f func()) {
+	w.mu.Lock()
+	w.in.calls = append(w.in.calls, f)
+	w.mu.Unlock()
+	w.poke()
+}
+
+// ask is do, and waits for it. It reports false if the worker has ended.
+func (w *worker) ask(f func()) bool {
+	done := make(chan struct{})
+	w.do(func() { f(); close(done) })
+	select {
+	case <-done:
+		return true
+	case <-w.n.workerDone:
+		return false
+	}
+}
+
+func (n *Node) runWorker() {
+	defer n.wg.Done()
+	defer close(n.workerDone)
+	w := n.worker
+	tick := time.NewTicker(tickMs * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.wake:
+		case <-tick.C:
+		case <-n.stop:
+			w.end()
+			return
+		}
+		if err := w.turn(); err != nil {
+			if !errors.Is(err, wal.ErrClosed) {
+				n.fatal("replicate", err)
+			}
+			w.end()
+			return
+		}
+	}
+}
+
+// end fails everything that waits.
+func (w *worker) end() {
+	w.mu.Lock()
+	w.closed = true
+	w.room.Broadcast()
+	w.mu.Unlock()
+	w.take()
+	var groups []uint32
+	w.host.Groups(func(group uint32) { groups = append(groups, group) })
+	for _, p := range w.taken.proposals {
+		if p.w != nil {
+			p.w.Failed(wal.ErrClosed)
+		}
+	}
+	for _, r := range w.taken.reads {
+		r.w.Failed(wal.ErrClosed)
+	}
+	for _, group := range groups {
+		w.host.Remove(group)
+	}
+}
+
+// take empties the inbox into taken.
+func (w *worker) take() {
+	w.mu.Lock()
+	w.in, w.taken = w.taken, w.in
+	w.in.chunk, w.taken.chunk = w.taken.chunk, nil // what is copied already stays where it is
+	w.room.Broadcast()
+	w.mu.Unlock()
+}
+
+func (b *inbox) clear() {
+	clear(b.proposals)
+	clear(b.reads)
+	clear(b.frames)
+	clear(b.calls)
+	b.proposals, b.reads, b.frames, b.calls, b.bytes = b.proposals[:0], b.reads[:0], b.frames[:0], b.calls[:0], 0
+}
+
+// turn does all there is to do.
+func (w *worker) turn() error {
+	w.take()
+	w.host.Now(w.nowMs())
+	w.durable()
+	w.receive()
+	w.tick()
+	for _, f := range w.taken.calls {
+		f()
+	}
+	w.mind()
+	w.taken.clear()
+	for {
+		if err := w.host.Work(&w.fx); err != nil {
+			return err
+		}
+		again, err := w.carryOut()
+		if err != nil || !again {
+			w.held.Store(w.host.Held())
+			return err
+		}
+	}
+}
+
+// durable tells the host which records are durable by now.
+func (w *worker) durable() {
+	upTo := w.n.log.DurablePos()
+	n := 0
+	for n < len(w.unsynced) && w.unsynced[n].pos <= upTo {
+		n++
+	}
+	if n > 0 {
+		w.host.Persisted(w.unsynced[n-1].batch)
+		w.unsynced = append(w.unsynced[:0], w.unsynced[n:]...)
+	}
+}
+
+// receive hands the host what has come in.
+func (w *worker) receive() {
+	for _, f := range w.taken.frames {
+		err := replica.DecodeMessages(f.data, func(m *replica.Message) {
+			if _, here := w.host.Has(m.Group); !here {
+				w.n.welcome(m)
+			}
+			w.host.Receive(f.from, m)
+		})
+		if err != nil {
+			w.n.logger.Error("a frame from a peer cannot be read", "peer", f.from, "err", err)
+		}
+	}
+	for _, p := range w.taken.proposals {
+		if !w.host.Propose(p.group, p.entry, p.w) && p.w != nil {
+			p.w.Failed(w.n.refusal(p.group))
+		}
+	}
+	for _, r := range w.taken.reads {
+		ok := false
+		if r.at == 0 {
+			ok = w.host.Read(r.group, r.w)
+		} else {
+			ok = w.host.ReadAt(r.group, r.at, r.w)
+		}
+		if !ok {
+			r.w.Failed(w.n.refusal(r.group))
+		}
+	}
+	for _, node := range w.lost {
+		w.host.Unreachable(node)
+	}
+	w.lost = w.lost[:0]
+}
+
+// tick moves the host's time on. After a pause it does not make up for more than a
+// few ticks: what has arrived meanwhile is to be heard first.
+func (w *worker) tick() {
+	due := w.nowMs()/tickMs - w.ticks
+	for range min(due, 3) {
+		w.host.Tick()
+	}
+	w.ticks += due
+}
+
+// carryOut does what the host wants. again says that it has more to do at once.
+func (w *worker) carryOut() (again bool, err error) {
+	fx := &w.fx
+	if len(fx.Records) > 0 {
+		pos, err := w.append(fx.Records)
+		if err != nil {
+			return false, err
+		}
+		if w.n.opts.Durability == wal.Always {
+			w.n.log.Kick()
+			w.unsynced = append(w.unsynced, unsyncedBatch{pos, fx.Batch})
+		} else {
+			if err := w.n.log.Flush(pos); err != nil {
+				return false, err
+			}
+			w.host.Persisted(fx.Batch)
+			again = true
+		}
+	}
+	for node, messages := range fx.Out {
+		w.send(node, messages)
+	}
+	for _, s := range fx.Snapshots {
+		w.n.startSending(s)
+	}
+	for _, in := range fx.Installs {
+		w.n.startInstalling(in)
+	}
+	for _, group := range fx.Changed {
+		w.n.groupChanged(group)
+	}
+	fx.Reset()
+	return again, nil
+}
+
+// append appends records in order, however long the log has no room for them. While
+// it has not, the node sends no sign of life, and others take over.
+func (w *worker) append(recs []wal.Record) (pos uint64, err error) {
+	for len(recs) > 0 {
+		w.recs = w.recs[:0]
+		size := 0
+		for i := range recs {
+			if size += len(recs[i].Payload); i > 0 && size > appendBytes {
+				break
+			}
+			w.recs = append(w.recs, &recs[i])
+		}
+		if pos, err = w.appendSome(); err != nil {
+			return 0, err
+		}
+		recs = recs[len(w.recs):]
+	}
+	return pos, nil
+}
+
+func (w *worker) appendSome() (uint64, error) {
+	pause := time.Millisecond
+	for {
+		pos, err := w.n.log.Append(w.recs...)
+		if !errors.Is(err, wal.ErrBusy) && !errors.Is(err, wal.ErrNoSpace) {
+			return pos, err
+		}
+		if err := w.n.log.Flush(w.n.log.AppendedPos()); err != nil {
+			return 0, err
+		}
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, 250*time.Millisecond)
+		case <-w.n.stop:
+			return 0, wal.ErrClosed
+		}
+	}
+}
+
+// sendBytes is about how long a frame of messages is at most.
+const sendBytes = 4 << 20
+
+// send sends a node its messages, cut into frames between two messages.
+func (w *worker) send(node ring.NodeID, messages []byte) {
+	for len(messages) > 0 {
+		n := replica.CutMessages(messages, sendBytes)
+		if !w.n.cluster.transport.SendParts(node, frameMessages, messages[:n]) {
+			w.lost = append(w.lost, node)
+			return
+		}
+		messages = messages[n:]
+	}
+}

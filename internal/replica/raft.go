@@ -1,0 +1,520 @@
+package replica
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/invariants"
+	"github.com/prakashpandey/vegadb/internal/ring"
+	"github.com/prakashpandey/vegadb/internal/wal"
+)
+
+// Waiter is told of the outcome of a proposal.
+type Waiter interface {
+	command.Sink
+	// Done is called once after the entry has been applied.
+	Done()
+	// Failed is called instead when the proposal did not make it; the error is what
+	// the Machine made of ErrNotLeader or ErrUnknown.
+	Failed(error)
+}
+
+// ReadWaiter is told when a read may be executed, or that it may not.
+type ReadWaiter interface {
+	Done()
+	Failed(error)
+}
+
+// Machine is what a group's committed entries change: a partition's table, or the
+// meta state. Its methods are called in the order of the group's log.
+type Machine interface {
+	// Apply applies an entry of type RecordEntry. sink may be nil. An error means that
+	// this version cannot understand the entry: the node must halt.
+	Apply(index, term uint64, entry []byte, sink command.Sink) error
+	// Advance notes an entry that changes no data. conf is the group's configuration
+	// if the entry changed it, nil otherwise.
+	Advance(index, term uint64, conf *Configuration)
+	// Lease says until when (on the host's clock, ms) reads need no round of their own;
+	// 0: not at all. Fresh says as of when what is applied is known to be complete.
+	Lease(until int64)
+	Fresh(at int64)
+	// Refusal turns ErrNotLeader, ErrUnknown or ErrTimeout into what a client is told.
+	Refusal(err error) error
+}
+
+// Why a proposal or a read failed.
+var (
+	// ErrNotLeader: it was not executed and will not be.
+	ErrNotLeader = errors.New("this replica does not lead its group")
+	// ErrUnknown: leadership was lost before it was known to be committed.
+	ErrUnknown = errors.New("leadership was lost before the proposal was known to be committed")
+	// ErrTimeout: no leader was heard of for an election time-out. It was not executed.
+	ErrTimeout = errors.New("the group has no leader")
+)
+
+// Raft is one replica of a group that has, or has had, several.
+type Raft struct {
+	host    *Host
+	c       RaftConfig
+	rn      *raft.RawNode
+	log     *memLog
+	conf    *Configuration // as applied
+	written HardState      // the newest that was given out as a record
+
+	// What Raft last said of itself.
+	role raft.StateType
+	lead uint64 // 0: unknown
+	term uint64
+
+	applied, appliedTerm uint64
+	// stamp is the highest log time of any entry appended here.
+	stamp int64
+
+	// queue holds proposals that Raft has not taken yet; waiting is since when it has
+	// not, on the host's clock, 0 while it is empty or moving.
+	queue      []proposal
+	queueBytes int64
+	blocked    int64
+	stepped    []proposal // taken by Raft at the present term, their indexes not known yet
+	pending    []pending  // appended here as leader, by ascending index
+	giveUpAt   int64      // when the pending of a lost leadership are given up; 0: they are not
+
+	reads readQueue
+
+	// transferring is when a leader began to hand over; 0: it does not.
+	transferring int64
+	// pins are log positions that a snapshot under way to a laggard needs to go on
+	// from, by the laggard's id.
+	pins       map[uint64]uint64
+	installing bool // a received snapshot is being loaded
+	// incoming is the configuration of the snapshot that has arrived, and afterInstall
+	// what Raft is told when it is loaded.
+	incoming     *Configuration
+	afterInstall []*raftpb.Message
+	outgoing     []*raftpb.Message // to others, for the next Work
+	// strangers are replicas that have written and are not in the configuration known
+	// here: where to answer them.
+	strangers map[uint64]ring.NodeID
+	dirty     bool
+	// recorded says that a hard state was given out: it comes before all other records,
+	// because it is what tells a Raft group's log from a lone node's.
+	recorded bool
+}
+
+type proposal struct {
+	entry []byte
+	w     Waiter
+}
+
+type pending struct {
+	index, term uint64
+	w           Waiter
+}
+
+// RaftConfig is what a Raft is made of, anew or again after a crash.
+type RaftConfig struct {
+	Group   uint32
+	Hard    HardState
+	Conf    *Configuration // as of Applied
+	Machine Machine
+	// Applied is the entry up to which the machine holds every effect.
+	Applied, AppliedTerm uint64
+	Entries              []Entry // those after Applied
+	Stamp                int64   // log time reached
+	// StampAt is where in an entry its log time stands: 8 bytes, little-endian.
+	StampAt int
+	// Forward lets followers send proposals on to the leader. Their proposers learn
+	// the outcome from the machine.
+	Forward bool
+	// Campaign makes the replica stand for election at once: it is the only voter.
+	Campaign bool
+}
+
+func newRaft(h *Host, c RaftConfig) (*Raft, error) {
+	r := &Raft{
+		host: h, c: c, conf: c.Conf, applied: c.Applied, appliedTerm: c.AppliedTerm, stamp: c.Stamp, written: c.Hard,
+		pins: make(map[uint64]uint64), strangers: make(map[uint64]ring.NodeID),
+	}
+	hard := c.Hard
+	if c.AppliedTerm > hard.Term { // the snapshot is from a later term: nobody was voted for in that
+		hard.Term, hard.Vote = c.AppliedTerm, 0
+	}
+	hard.Commit = max(hard.Commit, c.Applied)
+	r.log = &memLog{conf: r.conf.confState(), offset: c.Applied, offsetTerm: c.AppliedTerm}
+	r.log.applied = func() (uint64, uint64, *raftpb.ConfState) { return r.applied, r.appliedTerm, r.conf.confState() }
+	r.log.hard = raftpb.HardState{Term: &hard.Term, Vote: &hard.Vote, Commit: &hard.Commit}
+	entries := make([]*raftpb.Entry, len(c.Entries))
+	for i := range c.Entries {
+		entries[i] = c.Entries[i].pb()
+		r.noteStamp(entries[i])
+	}
+	r.log.append(entries)
+	if hard.Commit > r.log.last() {
+		return nil, fmt.Errorf("group %d: committed up to index %d, but the log ends at %d", c.Group, hard.Commit, r.log.last())
+	}
+	rn, err := raft.NewRawNode(h.raftConfig(r))
+	if err != nil {
+		return nil, fmt.Errorf("group %d: %w", c.Group, err)
+	}
+	r.rn, r.term = rn, hard.Term
+	if c.Campaign {
+		if err := rn.Campaign(); err != nil {
+			return nil, fmt.Errorf("group %d: %w", c.Group, err)
+		}
+	}
+	r.mark()
+	return r, nil
+}
+
+// pb is the entry as Raft has it.
+func (e *Entry) pb() *raftpb.Entry {
+	kind := raftpb.EntryNormal
+	if e.Type == RecordConf {
+		kind = raftpb.EntryConfChangeV2
+	}
+	return &raftpb.Entry{Type: kind.Enum(), Term: &e.Term, Index: &e.Index, Data: e.Payload}
+}
+
+// recordType is how the log tells an entry's kind.
+func recordType(e *raftpb.Entry) uint8 {
+	switch {
+	case e.GetType() == raftpb.EntryConfChangeV2:
+		return RecordConf
+	case len(e.Data) == 0:
+		return RecordEmpty
+	}
+	return RecordEntry
+}
+
+// mark has the host look at the group in its next Work.
+func (r *Raft) mark() {
+	if !r.dirty {
+		r.dirty = true
+		r.host.dirty = append(r.host.dirty, r)
+	}
+}
+
+// work does everything there is to do.
+func (r *Raft) work(fx *Effects) error {
+	r.dirty = false
+	if !r.recorded {
+		r.recorded = true
+		fx.Records = append(fx.Records, StateRecord(r.c.Group, r.written))
+	}
+	for {
+		r.proposeQueued()
+		r.startReads()
+		if !r.rn.HasReady() {
+			return nil
+		}
+		rd := r.rn.Ready()
+		for _, m := range rd.Messages {
+			var err error
+			switch m.GetTo() {
+			case raft.LocalAppendThread:
+				r.append(m, fx)
+			case raft.LocalApplyThread:
+				err = r.apply(m, fx)
+			default:
+				r.send(m, fx)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if rd.SoftState != nil {
+			r.soft(rd.SoftState, fx)
+		}
+		if rd.HardState != nil && rd.HardState.GetTerm() != r.term {
+			r.lostTerm(rd.HardState.GetTerm())
+		}
+		for i := range rd.ReadStates {
+			r.confirmed(&rd.ReadStates[i])
+		}
+	}
+}
+
+// soft takes note of a new role or leader.
+func (r *Raft) soft(s *raft.SoftState, fx *Effects) {
+	was := r.role
+	r.role, r.lead = s.RaftState, s.Lead
+	fx.changed(r.c.Group)
+	if was == raft.StateLeader && r.role != raft.StateLeader {
+		r.lostTerm(r.term)
+		r.giveUpAt = r.host.now + 2*r.host.electionMs()
+	}
+	if r.role == raft.StateLeader {
+		r.term = r.rn.BasicStatus().GetTerm()
+		r.giveUpAt = 0
+	}
+	r.transferring = 0
+}
+
+// lostTerm ends what belongs to leading in one term, if this replica did.
+func (r *Raft) lostTerm(now uint64) {
+	r.term = now
+	r.c.Machine.Lease(0)
+	for i := range r.stepped {
+		r.fail(r.stepped[i].w, ErrUnknown)
+	}
+	r.stepped = r.stepped[:0]
+	r.reads.fail(r, ErrNotLeader)
+}
+
+func (r *Raft) fail(w Waiter, err error) {
+	if w != nil {
+		w.Failed(r.c.Machine.Refusal(err))
+	}
+}
+
+// append hands what Raft wants to be durable to the shell, as log records.
+func (r *Raft) append(m *raftpb.Message, fx *Effects) {
+	group := r.c.Group
+	if snap := m.GetSnapshot(); !raft.IsEmptySnap(snap) {
+		// The file is published already. What it replaces is void from here on.
+		meta := snap.GetMetadata()
+		fx.Records = append(fx.Records, ResetRecord(group, meta.GetIndex(), meta.GetTerm()))
+		r.log.reset(meta.GetIndex(), meta.GetTerm())
+		r.installing = true
+		fx.Installs = append(fx.Installs, Install{Group: group, Index: meta.GetIndex(), Term: meta.GetTerm()})
+	}
+	for _, e := range m.GetEntries() {
+		fx.Records = append(fx.Records, wal.Record{Group: group, Type: recordType(e), Term: e.GetTerm(), Index: e.GetIndex(), Payload: e.Data})
+		r.noteStamp(e)
+		r.index(e)
+	}
+	r.log.append(m.GetEntries())
+	if m.Term != nil {
+		r.hardState(HardState{Replica: r.c.Hard.Replica, Term: m.GetTerm(), Vote: m.GetVote(), Commit: m.GetCommit()}, len(m.GetEntries()) > 0, fx)
+	}
+	r.host.respond(r, m.GetResponses(), fx)
+}
+
+// hardState records a hard state. That only the commit index has moved is worth a
+// record of its own just now and then: a start learns it from the leader as well.
+func (r *Raft) hardState(h HardState, withEntries bool, fx *Effects) {
+	if h.Term != r.written.Term || h.Vote != r.written.Vote || withEntries {
+		fx.Records = append(fx.Records, StateRecord(r.c.Group, h))
+		r.written = h
+	}
+}
+
+// noteStamp keeps the log time from going back should this replica lead later.
+func (r *Raft) noteStamp(e *raftpb.Entry) {
+	if recordType(e) == RecordEntry && len(e.Data) >= r.c.StampAt+8 {
+		r.stamp = max(r.stamp, stampAt(e.Data, r.c.StampAt))
+	}
+}
+
+// index learns the index of the oldest proposal that Raft has taken and not named yet.
+func (r *Raft) index(e *raftpb.Entry) {
+	if len(r.stepped) == 0 || e.GetTerm() != r.term || recordType(e) != RecordEntry {
+		return
+	}
+	p := r.stepped[0]
+	r.stepped = slices.Delete(r.stepped, 0, 1)
+	invariants.Check(string(p.entry) == string(e.Data), "proposals are appended in the order in which they were made")
+	for n := len(r.pending); n > 0 && r.pending[n-1].index >= e.GetIndex(); n-- {
+		r.fail(r.pending[n-1].w, ErrNotLeader) // overwritten: never committed
+		r.pending = r.pending[:n-1]
+	}
+	if p.w != nil {
+		r.pending = append(r.pending, pending{e.GetIndex(), e.GetTerm(), p.w})
+	}
+}
+
+// apply applies committed entries.
+func (r *Raft) apply(m *raftpb.Message, fx *Effects) error {
+	for _, e := range m.GetEntries() {
+		if err := r.applyEntry(e, fx); err != nil {
+			return fmt.Errorf("group %d, index %d: %w", r.c.Group, e.GetIndex(), err)
+		}
+		r.applied, r.appliedTerm = e.GetIndex(), e.GetTerm()
+	}
+	for _, resp := range m.GetResponses() {
+		if err := r.rn.Step(resp); err != nil {
+			return fmt.Errorf("group %d: %w", r.c.Group, err)
+		}
+	}
+	r.reads.applied(r)
+	return nil
+}
+
+func (r *Raft) applyEntry(e *raftpb.Entry, fx *Effects) error {
+	switch recordType(e) {
+	case RecordEmpty:
+		r.c.Machine.Advance(e.GetIndex(), e.GetTerm(), nil)
+	case RecordConf:
+		var cc raftpb.ConfChangeV2
+		if err := proto.Unmarshal(e.Data, &cc); err != nil {
+			return fmt.Errorf("a configuration change that cannot be read: %w", err)
+		}
+		next, err := r.conf.changed(e.GetIndex(), r.rn.ApplyConfChange(&cc), cc.GetContext())
+		if err != nil {
+			return err
+		}
+		r.conf = next
+		r.log.conf = next.confState()
+		r.c.Machine.Advance(e.GetIndex(), e.GetTerm(), next)
+		fx.changed(r.c.Group)
+	default:
+		w := r.takePending(e.GetIndex(), e.GetTerm())
+		var sink command.Sink
+		if w != nil {
+			sink = w
+		}
+		if err := r.c.Machine.Apply(e.GetIndex(), e.GetTerm(), e.Data, sink); err != nil {
+			return err
+		}
+		if w != nil {
+			w.Done()
+		}
+	}
+	return nil
+}
+
+// takePending returns who waits for the entry at index, if it is the one that was
+// proposed here. Another in its place means that the proposal is lost.
+func (r *Raft) takePending(index, term uint64) Waiter {
+	for len(r.pending) > 0 && r.pending[0].index <= index {
+		p := r.pending[0]
+		r.pending = slices.Delete(r.pending, 0, 1)
+		if p.index == index && p.term == term {
+			return p.w
+		}
+		r.fail(p.w, ErrNotLeader)
+	}
+	return nil
+}
+
+// maxProposal is how many bytes of entries are proposed in one step.
+const maxProposal = 1 << 20
+
+// proposeQueued gives Raft what it will take.
+func (r *Raft) proposeQueued() {
+	for len(r.queue) > 0 {
+		if r.role != raft.StateLeader && !(r.c.Forward && r.lead != 0) || r.transferring != 0 {
+			r.blocked = cmpZero(r.blocked, r.host.now)
+			return
+		}
+		n, size := 0, 0
+		for n < len(r.queue) && (n == 0 || size+len(r.queue[n].entry) <= maxProposal) {
+			size += len(r.queue[n].entry)
+			n++
+		}
+		batch := make([]raftpb.Entry, n)
+		entries := make([]*raftpb.Entry, n)
+		for i := range n {
+			e := r.queue[i].entry
+			r.stamp = max(r.stamp, stampAt(e, r.c.StampAt))
+			setStampAt(e, r.c.StampAt, r.stamp)
+			batch[i].Data = e
+			entries[i] = &batch[i]
+		}
+		err := r.rn.Step(&raftpb.Message{Type: raftpb.MsgProp.Enum(), From: proto.Uint64(r.c.Hard.Replica), Entries: entries})
+		if err != nil { // too much is uncommitted, or a transfer has begun: later
+			r.blocked = cmpZero(r.blocked, r.host.now)
+			return
+		}
+		r.blocked = 0
+		if r.role == raft.StateLeader && !r.c.Forward {
+			r.stepped = append(r.stepped, r.queue[:n]...)
+		}
+		r.queue = slices.Delete(r.queue, 0, n)
+		r.queueBytes -= int64(size)
+	}
+}
+
+func stampAt(entry []byte, at int) int64 { return int64(binary.LittleEndian.Uint64(entry[at:])) }
+
+func setStampAt(entry []byte, at int, stamp int64) {
+	binary.LittleEndian.PutUint64(entry[at:], uint64(stamp))
+}
+
+// cmpZero returns v unless it is 0.
+func cmpZero(v, otherwise int64) int64 {
+	if v == 0 {
+		return otherwise
+	}
+	return v
+}
+
+// tick moves the group's time on.
+func (r *Raft) tick() {
+	r.rn.Tick()
+	r.mark()
+	election := r.host.electionMs()
+	if r.transferring != 0 && r.host.now-r.transferring > election {
+		r.transferring = 0 // Raft has given it up as well
+	}
+	if r.giveUpAt != 0 && r.host.now > r.giveUpAt {
+		for i := range r.pending {
+			r.fail(r.pending[i].w, ErrUnknown)
+		}
+		r.pending, r.giveUpAt = nil, 0
+	}
+	if len(r.queue) > 0 && r.role != raft.StateLeader && !r.c.Forward {
+		switch {
+		case r.lead != 0:
+			r.failQueue(ErrNotLeader)
+		case r.blocked != 0 && r.host.now-r.blocked > election:
+			r.failQueue(ErrTimeout)
+		}
+	}
+	r.reads.expire(r)
+	r.compact()
+}
+
+func (r *Raft) failQueue(err error) {
+	for i := range r.queue {
+		r.fail(r.queue[i].w, err)
+	}
+	r.queue, r.queueBytes, r.blocked = nil, 0, 0
+}
+
+// compact lets go of entries that are applied and that nobody is likely to need.
+func (r *Raft) compact() {
+	if r.log.bytes <= r.host.o.KeepBytes || r.installing {
+		return
+	}
+	upTo := r.applied
+	if r.log.bytes <= r.host.hardKeepBytes() {
+		for _, pin := range r.pins {
+			upTo = min(upTo, pin)
+		}
+		if r.role == raft.StateLeader {
+			upTo = min(upTo, r.slowest())
+		}
+	}
+	// The newest stay, as much as is kept in any case.
+	keep := int64(0)
+	for at := r.log.last(); at > upTo && keep < r.host.o.KeepBytes; at-- {
+		keep += entryBytes(r.log.entries[at-r.log.offset-1])
+	}
+	for upTo > r.log.offset && keep < r.host.o.KeepBytes/2 {
+		keep += entryBytes(r.log.entries[upTo-r.log.offset-1])
+		upTo--
+	}
+	r.log.compact(upTo)
+}
+
+// close fails everything that waits.
+func (r *Raft) close(err error) {
+	r.failQueue(err)
+	for i := range r.stepped {
+		r.fail(r.stepped[i].w, ErrUnknown)
+	}
+	for i := range r.pending {
+		r.fail(r.pending[i].w, ErrUnknown)
+	}
+	r.stepped, r.pending = nil, nil
+	r.reads.fail(r, err)
+	r.c.Machine.Lease(0)
+}

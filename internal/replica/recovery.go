@@ -1,0 +1,217 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/prakashpandey/vegadb/internal/wal"
+)
+
+// ErrGap is matched by errors that say that a part of a group's history is missing
+// or in the wrong place.
+var ErrGap = errors.New("the snapshot and the log do not join up")
+
+// Base is what a group's recovery starts from: the snapshot that was loaded.
+type Base struct {
+	Index, Term uint64 // 0: there was none
+	Source      string // the snapshot's path, for errors; "": none
+	// Raft: the snapshot is of a Raft group. The records that first said so may have been
+	// truncated.
+	Raft bool
+	// MustReach is the index that the group is known to have reached before: the log
+	// up to it was given up, or a damaged snapshot said so. Less than that after
+	// recovery means that writes are missing.
+	MustReach uint64
+}
+
+// Recovery puts one group's history together again from its snapshot and the log's
+// records, in the order of the log. It keeps what may not be applied yet.
+//
+//	for each record of the group:
+//	    apply, err := r.Add(&rec)         // apply: this very record may be applied
+//	    for e := r.Next(); e != nil; …    // so may these, which had waited
+//	err := r.Finish()
+//
+// Entries of a lone node's group are committed by being there. Those of a Raft
+// group wait until a hard state says so, and may be overwritten until then; what is
+// left at the end is the uncommitted tail that Raft goes on with.
+type Recovery struct {
+	group uint32
+	base  Base
+
+	raft bool      // a hard state was met
+	hard HardState // the newest
+	gone uint64    // highest id of a replica that was removed
+
+	handed uint64 // index up to which entries may have been applied
+	last   uint64 // index of the newest entry
+	seen   uint64 // the highest index met since the base, for MustReach
+	// tail holds the entries from handed+1 to last.
+	tail []Entry
+}
+
+// Entry is one entry of a group's log.
+type Entry struct {
+	Type        uint8 // RecordEntry, RecordConf or RecordEmpty
+	Term, Index uint64
+	Payload     []byte
+}
+
+// NewRecovery begins the recovery of a group.
+func NewRecovery(group uint32, base Base) *Recovery {
+	return &Recovery{group: group, base: base, raft: base.Raft, handed: base.Index, last: base.Index, seen: base.Index}
+}
+
+// Add takes the group's next record. apply says that it is an entry to apply now
+// and that Next has nothing before it; the payload is not kept in that case, and
+// copied otherwise.
+func (r *Recovery) Add(rec *wal.Record) (apply bool, err error) {
+	switch {
+	case IsEntry(rec.Type):
+		return r.entry(rec)
+	case rec.Type == RecordState:
+		return false, r.state(rec)
+	case rec.Type == RecordReset:
+		return false, r.reset(rec)
+	case rec.Type == RecordGone:
+		return false, r.remove(rec)
+	}
+	return false, fmt.Errorf("group %d, index %d: log record of unknown type %d: written by a newer version? Start that version", r.group, rec.Index, rec.Type)
+}
+
+func (r *Recovery) entry(rec *wal.Record) (apply bool, err error) {
+	switch {
+	case rec.Index == 0:
+		return false, r.fault("an entry without an index")
+	case rec.Index <= r.base.Index && r.handed == r.base.Index:
+		// The snapshot holds its effect; so would what it overwrites.
+		return false, r.covered(rec)
+	case rec.Index <= r.handed:
+		return false, r.fault("the log goes from index %d to %d: a part of it is there twice or in the wrong place", r.last, rec.Index)
+	case rec.Index > r.last+1:
+		return false, r.fault("%s reaches index %d and the log goes on at %d: the records between them are missing; %s", r.source(), r.last, rec.Index, advice)
+	case !r.raft && rec.Index <= r.last:
+		return false, r.fault("the log goes from index %d to %d: a part of it is there twice or in the wrong place", r.last, rec.Index)
+	}
+	r.seen = max(r.seen, rec.Index)
+	if !r.raft {
+		r.last, r.handed = rec.Index, rec.Index
+		return true, nil
+	}
+	r.tail = append(r.tail[:rec.Index-r.handed-1], Entry{rec.Type, rec.Term, rec.Index, append([]byte(nil), rec.Payload...)})
+	r.last = rec.Index
+	return false, nil
+}
+
+// covered deals with an entry that the snapshot reaches past. What lay behind it
+// was overwritten when it was written.
+func (r *Recovery) covered(*wal.Record) error {
+	r.tail, r.last = r.tail[:0], r.handed
+	return nil
+}
+
+func (r *Recovery) state(rec *wal.Record) error {
+	h, err := decodeHardState(rec)
+	if err != nil {
+		return err
+	}
+	if h.Replica <= r.gone {
+		return r.fault("a hard state of replica %d, which was removed before", h.Replica)
+	}
+	if r.raft && h.Term < r.hard.Term {
+		return r.fault("the term goes from %d back to %d", r.hard.Term, h.Term)
+	}
+	r.raft, r.hard = true, h
+	return nil
+}
+
+// reset voids what was recorded before a snapshot was installed.
+func (r *Recovery) reset(rec *wal.Record) error {
+	index, err := decodeNumber(rec)
+	if err != nil {
+		return err
+	}
+	r.seen = max(r.seen, index)
+	r.tail = r.tail[:0]
+	r.last = r.handed
+	return nil
+}
+
+// remove forgets a replica: what follows belongs to a later one.
+func (r *Recovery) remove(rec *wal.Record) error {
+	id, err := decodeNumber(rec)
+	if err != nil {
+		return err
+	}
+	gone, base := max(r.gone, id), r.base
+	if r.Voids(rec) {
+		base = Base{}
+	}
+	*r = *NewRecovery(r.group, base)
+	r.gone = gone
+	r.raft = true // a lone node's group is never removed
+	return nil
+}
+
+// Voids reports whether a record to be added says that what has been applied so far
+// counts no more: the replica was removed. A snapshot that nothing has been applied
+// to is that of a later replica.
+func (r *Recovery) Voids(rec *wal.Record) bool {
+	return rec.Type == RecordGone && (r.handed > r.base.Index || r.base.Index == 0)
+}
+
+// Next returns the next entry that has waited and is known to be committed now;
+// nil if there is none.
+func (r *Recovery) Next() *Entry {
+	if !r.raft || r.handed >= min(r.hard.Commit, r.last) {
+		return nil
+	}
+	e := &r.tail[0]
+	r.tail = r.tail[1:]
+	r.handed = e.Index
+	return e
+}
+
+// Finish is called after the last record. The error matches ErrGap.
+func (r *Recovery) Finish() error {
+	if r.seen < r.base.MustReach {
+		return r.fault("%s and the log reach index %d, but the group had reached at least %d: the newest writes are missing; %s",
+			r.source(), r.seen, r.base.MustReach, advice)
+	}
+	if r.raft && r.hard.Replica != 0 && r.hard.Commit > max(r.last, r.base.Index) {
+		return r.fault("%s and the log reach index %d, but index %d was committed here: the newest writes are missing; %s",
+			r.source(), r.last, r.hard.Commit, advice)
+	}
+	return nil
+}
+
+// Group is the group's number.
+func (r *Recovery) Group() uint32 { return r.group }
+
+// Raft reports whether the group has a replica with a hard state, and which.
+func (r *Recovery) Raft() (HardState, bool) { return r.hard, r.raft && r.hard.Replica != 0 }
+
+// Gone is the highest id of a replica that was removed; 0 if none was.
+func (r *Recovery) Gone() uint64 { return r.gone }
+
+// Last is the index of the newest entry.
+func (r *Recovery) Last() uint64 { return r.last }
+
+// Applied is the index up to which entries were handed out, or the snapshot's.
+func (r *Recovery) Applied() uint64 { return r.handed }
+
+// Tail returns the entries that are not known to be committed.
+func (r *Recovery) Tail() []Entry { return r.tail }
+
+const advice = "run 'vega-server check' on the data directory to see what is damaged, or restore a copy of the missing files"
+
+func (r *Recovery) source() string {
+	if r.base.Source == "" {
+		return "no snapshot"
+	}
+	return r.base.Source
+}
+
+func (r *Recovery) fault(format string, args ...any) error {
+	return fmt.Errorf("%w: group %d: %s", ErrGap, r.group, fmt.Sprintf(format, args...))
+}
