@@ -38,6 +38,10 @@ func FuzzSession(f *testing.F) {
 		hello + string(request(3, wire.OpWriteBatch, 0, writeBatchBody(writeItem{op: wire.OpIncrement, body: wire.AppendIncrement(nil, 0, "n", 1, 0)}))) + string(batchOfGets(3)),
 		hello + string(request(4, wire.OpScan, 0, wire.AppendScan(nil, 0, 10, "k"))) + string(request(5, wire.OpStats, 0, nil)) + string(request(6, wire.OpTopology, 0, nil)),
 		hello + string(request(7, wire.OpFlush, 0, nil)) + string(request(8, wire.OpSnapshot, 1, nil)) + string(request(9, 250, 0, nil)),
+		hello + string(commandFrame(11, 0, 2, "SET", "k", "v")) + string(commandFrame(12, wire.CommandReads, 3, "MGET", "k", "{k}2")) + string(request(13, wire.OpAdmin, 0, []byte(`{"op":"status"}`))),
+		hello + string((&wire.Request{Op: wire.OpPut, ID: 14, Flags: 0x7f, Sequence: 1, Epoch: 0, DeadlineMs: 50, Body: wire.AppendPut(nil, 0, "k", "v", 0, 0)}).Append(nil)),
+		hello + string((&wire.Request{Op: wire.OpGet, ID: 15, Flags: 0x6a, Consistency: wire.SessionReads, Body: []byte("k")}).Append(nil)) + string(batchOfGets(5)),
+		"READONLY\r\nGET a\r\nVEGA CONSISTENCY bounded 5\r\nGET a\r\nVEGA CONSISTENCY session\r\nMGET {a}1 {a}2\r\nVEGA INFO\r\nVEGA HELP\r\nREADWRITE\r\nASKING\r\nCLUSTER REPLICAS x\r\nCLUSTER LINKS\r\nCLUSTER MYSHARDID\r\n",
 		login + string(request(10, wire.OpPing, 0, []byte("x"))), "\xd6VDB\xff\xff\xff\xff",
 	} {
 		f.Add([]byte(seed), uint64(len(seed)))
@@ -51,7 +55,15 @@ func FuzzSession(f *testing.F) {
 		if seed&1 != 0 {
 			o.server = func(so *Options) { so.Users = users }
 		}
+		if seed&4 != 0 {
+			o.peer = newPeer()
+		}
 		h := newHarness(t, o)
+		if o.peer != nil {
+			o.peer.quiet = true
+			o.peer.elsewhere("10.0.0.2:7000", 2)
+			o.peer.work(t, rand.New(rand.NewPCG(seed, 1)))
+		}
 		if seed&2 != 0 { // commands are looked at ahead
 			for i := range aheadFrom>>20 + 1 {
 				h.preload(fmt.Sprint("preloaded-", i), 1<<20)
@@ -79,6 +91,12 @@ func FuzzSession(f *testing.F) {
 			t.Errorf("%v in %.300q", err, out)
 		}
 	})
+}
+
+func commandFrame(id uint32, flags, version uint8, args ...string) []byte {
+	r := commandOf(flags, version, args...)
+	r.ID = id
+	return r.Append(nil)
 }
 
 // wellFormed reports what a client could not read in a session's whole output.

@@ -51,6 +51,7 @@ type harnessOptions struct {
 	policy   wal.SyncPolicy
 	settings func(*config.Server)
 	server   func(*Options)
+	peer     *peer // stands in for the node, which it is given
 }
 
 func newHarness(t testing.TB, o harnessOptions) *harness {
@@ -73,6 +74,10 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 		t.Fatal(err)
 	}
 	options := Options{Node: n, Live: config.NewLive(settings), Clock: clock.Now, Logger: slog.New(slog.DiscardHandler), Version: "test", Facts: func() any { return n.Stats() }}
+	if o.peer != nil {
+		o.peer.Node = n
+		options.Node = o.peer
+	}
 	if o.server != nil {
 		o.server(&options)
 	}

@@ -158,15 +158,20 @@ func (b *writeBatch) submit(w *wait) (pos uint64, err error) {
 
 // encodeItems reads the items and encodes their ops. An item that is refused by
 // itself (its key is forbidden, say) gets its status and takes no part; a
-// malformed one refuses the batch.
+// malformed one refuses the batch, as does a node that could take no item.
 func (s *Session) encodeItems(b *writeBatch, body []byte) error {
 	var items wire.WriteItems
 	if err := items.Decode(body, &s.srv.limits); err != nil {
 		return err
 	}
+	var elsewhere error // of the first item that is another node's
+	astray := 0         // such items
 	for {
 		var in wire.WriteItem
 		ok, err := items.Next(&in)
+		if err == nil && !ok && astray > 0 && astray == len(b.items) {
+			err = elsewhere
+		}
 		if err != nil || !ok {
 			return err
 		}
@@ -175,6 +180,11 @@ func (s *Session) encodeItems(b *writeBatch, body []byte) error {
 		if err != nil {
 			if item.status, _ = statusOf(err); !itemRefusal(item.status) {
 				return err
+			}
+			if item.status == wire.NotLeader || item.status == wire.Unavailable {
+				if astray++; elsewhere == nil {
+					elsewhere = err
+				}
 			}
 		} else {
 			b.ops, item.op1 = ops, len(ops)

@@ -90,6 +90,9 @@ func (s *Session) judgeCommand(req *wire.Request, c *redisCommand) error {
 func (s *Session) nativeCommand(req *wire.Request) error {
 	err := s.serveCommand(req)
 	s.dropArgs()
+	if err == nil {
+		return nil
+	}
 	var says *resp.Error
 	if errors.As(err, &says) {
 		s.answerCommand(req, func(w *resp.Writer) { w.Error(says) })
@@ -209,7 +212,8 @@ type commandReply struct {
 	spec  *command.Spec
 	mode  uint8
 	proto int
-	sum   merge // of a command that merges its results
+	sum   merge       // of a command that merges its results
+	w     resp.Writer // scratch, here so that it does not escape
 	// unexecuted is the status of a result that says that nothing was executed.
 	unexecuted wire.Status
 }
@@ -237,11 +241,12 @@ func (c *commandReply) add(r *command.Result) {
 
 // append appends the command's reply: to r, or to all results that were added.
 func (c *commandReply) append(dst []byte, r *command.Result) []byte {
-	w := resp.Writer{Buf: dst, Proto: c.proto}
+	c.w = resp.Writer{Buf: dst, Proto: c.proto}
 	if c.merges() {
-		c.sum.reply(c.spec, &w)
+		c.sum.reply(c.spec, &c.w)
 	} else {
-		c.spec.Reply(&w, r, c.mode)
+		c.spec.Reply(&c.w, r, c.mode)
 	}
-	return w.Buf
+	dst, c.w.Buf = c.w.Buf, nil
+	return dst
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prakashpandey/vegadb/internal/invariants"
 	"github.com/prakashpandey/vegadb/internal/vfs"
 	"github.com/prakashpandey/vegadb/internal/wal"
+	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
 // policies are the ways a node keeps data, each of which takes its own way
@@ -85,21 +86,53 @@ func TestAMillionPipelinedCommandsInOneWrite(t *testing.T) {
 func TestHotPathAllocatesNothing(t *testing.T) {
 	for name, o := range map[string]harnessOptions{"in-memory": {}, "everysec": {dir: t.TempDir(), policy: wal.EverySec}} {
 		t.Run(name, func(t *testing.T) {
-			c := newHarness(t, o).connect()
-			set := []byte("*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000001\r\n$8\r\nabcdefgh\r\n")
-			get := []byte("*2\r\n$3\r\nGET\r\n$16\r\nkey:000000000001\r\n")
-			for _, request := range [][]byte{set, get} {
-				allocs := testing.AllocsPerRun(2000, func() {
-					c.ses.Input(request)
-					c.settleLog()
-					c.ses.Sent()
-				})
-				if allocs != 0 && !invariants.Enabled { // assertions may allocate
-					t.Errorf("%.8s…: %v allocations per command, want none", request[8:], allocs)
-				}
-			}
+			h := newHarness(t, o)
+			allocatesNothing(t, h.connect(), hotRESP()...)
+			allocatesNothing(t, h.connectNative(), hotNative()...)
 		})
 	}
+}
+
+func hotRESP() [][]byte {
+	return [][]byte{[]byte("*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000001\r\n$8\r\nabcdefgh\r\n"), []byte("*2\r\n$3\r\nGET\r\n$16\r\nkey:000000000001\r\n")}
+}
+
+func hotNative() [][]byte {
+	read, write := commandOf(wire.CommandReads, 2, "GET", "key:000000000001"), commandOf(0, 2, "SET", "key:000000000001", "abcdefgh")
+	read.ID, write.ID = 3, 4
+	return [][]byte{request(1, wire.OpPut, 0, wire.AppendPut(nil, 0, "key:000000000001", "abcdefgh", 0, 0)), request(2, wire.OpGet, 0, []byte("key:000000000001")), read.Append(nil), write.Append(nil)}
+}
+
+// allocatesNothing gives a session each request many times.
+func allocatesNothing(t *testing.T, c *testConn, requests ...[]byte) {
+	t.Helper()
+	for _, request := range requests {
+		allocs := testing.AllocsPerRun(2000, func() {
+			c.ses.Input(request)
+			c.bring()
+			c.settleLog()
+			c.ses.w.Buf = c.ses.w.Buf[:0]
+		})
+		if allocs != 0 && !invariants.Enabled { // assertions may allocate
+			t.Errorf("%q: %v allocations per command, want none", request, allocs)
+		}
+	}
+}
+
+// With peers, neither reads that have leave at once allocate nor those that wait for it.
+func TestReadsWithLeaveAllocateNothing(t *testing.T) {
+	h, p := clustered(t, harnessOptions{})
+	h.preload("key:000000000001", 8)
+	c, n := h.connect(), h.connectNative()
+	c.input("VEGA CONSISTENCY local\r\n")
+	get := wire.Request{Op: wire.OpGet, ID: 1, Body: []byte("key:000000000001"), Flags: wire.FlagConsistency, Consistency: wire.Local}
+	p.quiet = true
+	allocatesNothing(t, c, hotRESP()[1])
+	allocatesNothing(t, n, get.Append(nil))
+	p.atOnce = true
+	c.input("VEGA CONSISTENCY linearizable\r\n")
+	allocatesNothing(t, c, hotRESP()[1])
+	allocatesNothing(t, n, hotNative()[1])
 }
 
 func TestEveryCallIsCountedOnce(t *testing.T) {
@@ -137,6 +170,28 @@ func TestWritesPastTheMemoryLimitAreRefusedAndReadsGoOn(t *testing.T) {
 	}
 	if got := c.send("GET kaa\r\nDEL kaa\r\n"); !strings.HasPrefix(got, "$") || strings.HasPrefix(got, "$-1") {
 		t.Errorf("reads and deletes stop at the limit: %.40q", got)
+	}
+}
+
+// BenchmarkReadWithPeers is a pipeline of reads on a node that has peers: with leave at
+// once, and with leave that comes while the session goes on.
+func BenchmarkReadWithPeers(b *testing.B) {
+	for _, level := range []string{"local", "linearizable"} {
+		b.Run(level, func(b *testing.B) {
+			h, p := clustered(b, harnessOptions{})
+			h.preload("key:000000000001", 64)
+			p.quiet, p.atOnce = true, true
+			c := h.connect()
+			c.input("VEGA CONSISTENCY " + level + "\r\n")
+			batch := []byte(strings.Repeat(string(hotRESP()[1]), 100))
+			b.ReportAllocs()
+			for b.Loop() {
+				c.ses.Input(batch)
+				c.bring()
+				c.ses.w.Buf = c.ses.w.Buf[:0]
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/command")
+		})
 	}
 }
 

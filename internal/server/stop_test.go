@@ -13,6 +13,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/vfs"
 	"github.com/prakashpandey/vegadb/internal/wal"
+	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
 func TestStoppingAnswersWhatIsInFlight(t *testing.T) {
@@ -126,6 +127,46 @@ func TestStoppingWhenTheTimeIsUpEndsWhatStillWaits(t *testing.T) {
 		}
 		if out, _ := io.ReadAll(conn); len(out) > 0 {
 			t.Errorf("told %q before the write was durable", out)
+		}
+	})
+}
+
+// The same for reads: those that wait for leave, and those that have it and for whose
+// replies there is no room.
+func TestNoReadStaysInFlightWhenConnectionsGoAway(t *testing.T) {
+	const size, gets = 512 << 10, 40
+	onDrivers(t, func(t *testing.T, driver string) {
+		h, p := clustered(t, harnessOptions{})
+		h.preload("k", size)
+		h.listen(driver)
+		hello := wire.ClientHello{MinVersion: 1, MaxVersion: 1}
+		frames := string(hello.Append(nil))
+		for i := range gets {
+			frames += string(request(uint32(i), wire.OpGet, 0, []byte("k")))
+		}
+		for name, input := range map[string]string{"resp": strings.Repeat("GET k\r\n", gets), "native": frames} {
+			for _, leave := range []bool{false, true} {
+				conn := h.dial()
+				conn.SetReadBuffer(4 << 10)
+				write(t, conn, input)
+				h.await("the reads wait", func() bool { reads, _ := p.waiting(); return reads == gets })
+				grant := func() {
+					for range gets {
+						p.grant(0, nil)
+					}
+				}
+				if leave {
+					grant()
+					h.await("the output is full", func() bool { return h.srv.inFlight.Load() < gets && h.srv.inFlight.Load() > 0 })
+				}
+				conn.SetLinger(0)
+				conn.Close()
+				h.await("the connection has gone", func() bool { return len(h.srv.list()) == 0 })
+				if !leave {
+					grant()
+				}
+				h.await(name+": nothing is in flight", func() bool { return h.srv.inFlight.Load() == 0 })
+			}
 		}
 	})
 }
