@@ -78,8 +78,14 @@ type taker struct {
 
 	mu       sync.Mutex
 	m        *Manifest // guarded by mu
+	written  time.Time // guarded by mu; when the partial manifest was
 	progress Progress  // guarded by mu
 }
+
+// noteEvery is how often the partial manifest is written: with every file it would
+// cost more than the files where there are many. What an abrupt end leaves
+// unnoted is received again.
+const noteEvery = time.Second
 
 // begin makes the directory and its partial manifest, or takes up what is there.
 func (t *taker) begin(ctx context.Context) error {
@@ -167,7 +173,11 @@ func (t *taker) all(ctx context.Context) error {
 	}
 	close(missing)
 	workers.Wait()
-	return context.Cause(ctx)
+	err := context.Cause(ctx)
+	if err != nil {
+		err = errors.Join(err, t.m.write(t.fs, t.dir, partialName))
+	}
+	return err
 }
 
 // one receives a partition and notes it.
@@ -181,6 +191,11 @@ func (t *taker) one(ctx context.Context, partition int) error {
 	t.m.add(*f)
 	t.progress.Partitions++
 	t.tell()
+	now := t.o.Now()
+	if now.Sub(t.written) < noteEvery {
+		return nil
+	}
+	t.written = now
 	return t.m.write(t.fs, t.dir, partialName)
 }
 
