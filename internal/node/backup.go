@@ -97,7 +97,11 @@ func (n *Node) BeginBackup(ctx context.Context, p *Partition) (BackupInfo, error
 	if err := bs.reserve(most, n.opts.Clock()); err != nil {
 		return BackupInfo{}, err
 	}
+	least := p.State().Index
 	b, err := n.openBackup(ctx, p)
+	if err == nil && b.Index < least {
+		err = ErrNoLeader // the replica is being replaced meanwhile: it does not lead any more
+	}
 	if err == nil {
 		b.Token, err = n.drawToken()
 	}
