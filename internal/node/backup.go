@@ -168,6 +168,10 @@ func (n *Node) openMemoryBackup(ctx context.Context, p *Partition) (*backup, err
 	fs := vfs.NewMem()                                 // goes with the file
 	fs.SetLimit(backupMemory)
 	p.mu.Lock()
+	if p.replacing {
+		p.mu.Unlock()
+		return nil, ErrNoLeader
+	}
 	state := p.group.State()
 	img := p.Table.Image()
 	p.mu.Unlock()

@@ -17,7 +17,7 @@ const (
 	backupsPerSession = 4
 )
 
-// backupNode reads partitions as files.
+// backupNode reads partitions as s.node.
 type backupNode interface {
 	BeginBackup(ctx context.Context, p *node.Partition) (node.BackupInfo, error)
 	ReadBackup(ctx context.Context, token uint64, off int64, buf []byte) (node.BackupInfo, int, error)
@@ -68,14 +68,14 @@ func (s *Session) nativeBackup(req *wire.Request) error {
 func (s *Server) backUp(ctx context.Context, w *wait, id uint32, body *wire.BackupBody, end bool) error {
 	files := s.node
 	if end {
-		files.EndBackup(body.Token)
+		s.node.EndBackup(body.Token)
 		piece := wire.BackupPiece{Token: body.Token}
 		w.reply.Buf = wire.AppendReply(w.reply.Buf, id, wire.OK, 0, piece.AppendHeader(nil))
 		return nil
 	}
 	token, begun := body.Token, false
 	if token == 0 {
-		info, err := files.BeginBackup(ctx, s.partitions[body.Partition])
+		info, err := s.node.BeginBackup(ctx, s.partitions[body.Partition])
 		if err != nil {
 			return err
 		}
@@ -86,10 +86,10 @@ func (s *Server) backUp(ctx context.Context, w *wait, id uint32, body *wire.Back
 		most = int(min(uint32(most), body.Most))
 	}
 	buf := make([]byte, most)
-	info, n, err := files.ReadBackup(ctx, token, int64(body.Offset), buf)
+	info, n, err := s.node.ReadBackup(ctx, token, int64(body.Offset), buf)
 	if err != nil {
 		if begun {
-			files.EndBackup(token) // nobody was told of it
+			s.node.EndBackup(token) // nobody was told of it
 		}
 		return err
 	}
