@@ -66,7 +66,6 @@ func (s *Session) nativeBackup(req *wire.Request) error {
 
 // backUp renders the reply to one request into w, or returns why there is none.
 func (s *Server) backUp(ctx context.Context, w *wait, id uint32, body *wire.BackupBody, end bool) error {
-	files := s.node
 	if end {
 		s.node.EndBackup(body.Token)
 		piece := wire.BackupPiece{Token: body.Token}
