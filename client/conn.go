@@ -83,6 +83,7 @@ func newConn(l *link, nc net.Conn, hello wire.ServerHello, rest []byte) *conn {
 		timeMs:   hello.TimeMs, born: time.Now(),
 		rest: rest, window: window, wake: make(chan struct{}, 1)}
 	cn.probe.done = make(chan struct{}, 1)
+	cn.probe.partition = AnyPartition
 	return cn
 }
 

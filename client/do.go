@@ -63,7 +63,7 @@ func (c *Client) attempt(ctx context.Context, cl *call, deadline time.Time) erro
 func (c *Client) launch(cl *call) *conn {
 	n := c.route(cl)
 	cl.node = n.address
-	cn := n.link(cl.lane).conn.Load()
+	cn := n.linkOf(cl).conn.Load()
 	if cn == nil || cl.pin != nil && cn != cl.pin || !c.send(cl, cn) {
 		return nil
 	}

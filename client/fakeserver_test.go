@@ -48,13 +48,25 @@ type fakeEntry struct {
 // complete request is left to read.
 type fakeSession struct {
 	server *fakeServer
-	nc     net.Conn
+	nc     *notedConn
+	late   bool // it has hung: what comes may have been given up
 	out    []byte
 	r      wire.Request
 	lim    wire.Limits
 
 	writing sync.Mutex
 	greeted bool // the hello has been written; guarded by writing
+}
+
+// notedConn knows whether this side has closed it.
+type notedConn struct {
+	net.Conn
+	closed atomic.Bool
+}
+
+func (c *notedConn) Close() error {
+	c.closed.Store(true)
+	return c.Conn.Close()
 }
 
 // write sends whole frames; pushes come from other goroutines.
@@ -168,8 +180,8 @@ func (s *fakeServer) adopt(nc net.Conn) bool {
 		nc.Close()
 		return false
 	}
-	session := &fakeSession{server: s, nc: nc, lim: wire.DefaultLimits()}
-	s.conns[nc] = session
+	session := &fakeSession{server: s, nc: &notedConn{Conn: nc}, lim: wire.DefaultLimits()}
+	s.conns[session.nc] = session
 	s.accepted.Add(1)
 	s.wg.Add(1)
 	go s.serve(session)

@@ -187,6 +187,14 @@ func (n *node) link(lane uint32) *link {
 	return own
 }
 
+// linkOf returns the link for a call.
+func (n *node) linkOf(cl *call) *link {
+	if cl.pin != nil {
+		return cl.pin.link
+	}
+	return n.link(cl.lane)
+}
+
 // why returns what ended the last connection or try; nil before the first.
 func (l *link) why() error {
 	l.mu.Lock()

@@ -28,6 +28,7 @@ type Client struct {
 	mu          sync.Mutex
 	byAddress   map[string]*node // those of all; guarded by mu
 	topology    *wire.Topology   // the last that was believed; not changed; guarded by mu
+	encoded     []byte           // topology as it came; guarded by mu
 	views       uint64           // counts what Topology shows; guarded by mu
 	clusterID   string           // of the first server met; guarded by mu
 	clusterFrom *node            // that server; guarded by mu

@@ -152,10 +152,7 @@ func (r *reader) settleRare() {
 	if r.pushed == nil {
 		return
 	}
-	t := new(wire.Topology)
-	if t.Decode(r.pushed[wire.HeaderSize:]) == nil {
-		r.cn.link.node.client.learn(t, r.cn)
-	}
+	r.cn.link.node.client.learn(r.pushed[wire.HeaderSize:], r.cn)
 	r.pushed = nil
 }
 

@@ -91,12 +91,7 @@ func (c *Client) ask(ctx context.Context, n *node) bool {
 	if cl.outcome != replied || cl.status != wire.OK {
 		return false
 	}
-	t := new(wire.Topology)
-	if t.Decode(cl.dst) != nil {
-		return false
-	}
-	c.learn(t, cn)
-	return true
+	return c.learn(cl.dst, cn)
 }
 
 // firstTopology asks the server that Open has reached where the others are. A server

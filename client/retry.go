@@ -197,7 +197,7 @@ func (c *Client) connection(ctx context.Context, cl *call) (*conn, error) {
 	for {
 		changed := c.changes()
 		n := c.route(cl)
-		l := n.link(cl.lane)
+		l := n.linkOf(cl)
 		cn := l.conn.Load()
 		if cl.pin != nil && cn != cl.pin {
 			cl.outcome, cl.cause = lostUnsent, errPin

@@ -1,10 +1,10 @@
 package client
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"reflect"
 	"slices"
 	"sync/atomic"
 
@@ -135,19 +135,38 @@ func anyWell(nodes []*node) *node {
 	return nil
 }
 
-// learn takes up a topology that came over a connection, if it is news.
-func (c *Client) learn(t *wire.Topology, from *conn) {
+// learn takes up an encoded topology that came over a connection, if it is news. It
+// reports whether it could be understood.
+func (c *Client) learn(encoded []byte, from *conn) bool {
+	c.mu.Lock()
+	known := c.knows(encoded)
+	c.mu.Unlock()
+	if known { // every node tells the same news
+		return true
+	}
+	t := new(wire.Topology)
+	if t.Decode(encoded) != nil {
+		return false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || len(t.Nodes) == 0 || len(t.Partitions) == 0 || t.ClusterID != c.clusterID {
-		return
+	if c.closed || len(t.Nodes) == 0 || len(t.Partitions) == 0 || t.ClusterID != c.clusterID ||
+		c.topology != nil && t.Epoch < c.topology.Epoch || c.knows(encoded) {
+		return true
 	}
+	c.adopt(t, from)
+	c.encoded = append(c.encoded[:0], encoded...)
+	return true
+}
+
+// knows reports whether an encoded topology is what the client goes by. Needs mu.
+func (c *Client) knows(encoded []byte) bool {
+	return c.topology != nil && bytes.Equal(encoded, c.encoded) && !c.routes.Load().isMoved()
+}
+
+// adopt goes by a topology from here on. Needs mu.
+func (c *Client) adopt(t *wire.Topology, from *conn) {
 	old := c.routes.Load()
-	if c.topology != nil {
-		if t.Epoch < c.topology.Epoch || !old.isMoved() && reflect.DeepEqual(t, c.topology) {
-			return
-		}
-	}
 	if isLone(t, from) {
 		if old != nil { // it was a cluster once
 			for _, n := range *c.all.Load() {
@@ -290,6 +309,7 @@ func (c *Client) redirect(cl *call, from *node, address string) bool {
 	var n *node
 	if dialable(address) && !c.closed {
 		if n = c.nodeAt(c.mapped(address)); n != nil {
+			n.named = true // until the next topology
 			n.startLocked()
 		}
 	}

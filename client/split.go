@@ -189,22 +189,26 @@ func (r *routes) server(partition int, relaxed bool) int {
 // carry sends the parts, stores what they bring, and returns the items that were not
 // served where they were sent. The parts' calls are given back.
 func (b *batchRun) carry(ctx context.Context, parts []batchPart) (moved []int) {
-	c := b.c
+	defer func() {
+		for i := range parts {
+			b.c.release(parts[i].cl)
+		}
+	}()
+	for i := range parts {
+		if err := b.encode(&parts[i]); err != nil {
+			b.err = err // of the options, which are the same for all
+			return nil
+		}
+	}
+	if len(parts) == 1 {
+		return b.take(&parts[0], b.c.do(ctx, parts[0].cl), nil)
+	}
 	calls := make([]*call, len(parts))
 	for i := range parts {
-		p := &parts[i]
-		calls[i] = p.cl
-		if err := b.encode(p); err != nil {
-			b.err, b.failed = err, len(b.results) // the options: the same for all
-		}
+		calls[i] = parts[i].cl
 	}
-	if b.err == nil {
-		for i, err := range c.together(ctx, calls) {
-			moved = b.take(&parts[i], err, moved)
-		}
-	}
-	for _, cl := range calls {
-		c.release(cl)
+	for i, err := range b.c.together(ctx, calls) {
+		moved = b.take(&parts[i], err, moved)
 	}
 	return moved
 }

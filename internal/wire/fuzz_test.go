@@ -162,6 +162,9 @@ func FuzzRequest(f *testing.F) {
 			// What decodes encodes to the same bytes, as far as the header goes.
 			var r Request
 			r.Decode(frame)
+			if key := KeyOf(r.Op, r.OpFlags, r.Body); len(key) > len(r.Body) {
+				t.Fatalf("key of %d bytes in %d", len(key), len(r.Body))
+			}
 			if again := r.Append(nil); string(again) != string(data[:n]) {
 				t.Fatalf("encodes to %x, was %x", again, data[:n])
 			}

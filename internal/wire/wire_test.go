@@ -438,3 +438,31 @@ func TestWriteBodiesRoundTrip(t *testing.T) {
 		}
 	})
 }
+
+func TestKeyOfFindsTheKeyThatTheDecodersFind(t *testing.T) {
+	lim := DefaultLimits()
+	rapid.Check(t, func(t *rapid.T) {
+		op := rapid.SampledFrom([]Op{OpGet, OpPersist, OpPut, OpDelete, OpIncrement, OpExpire}).Draw(t, "op")
+		flags := rapid.Uint8().Draw(t, "flags") & uint8(op.flagMask())
+		b := vectorBody{Key: rapid.String().Draw(t, "key"), Value: rapid.String().Draw(t, "value"),
+			Expiry: 5, IfVersion: 6, Delta: 7}
+		body := b.encode(op, flags, nil)
+		decoded, err := decodeBody(op, flags, body, &lim)
+		key := KeyOf(op, flags, body)
+		if err == nil && string(key) != decoded.Key {
+			t.Fatalf("%v with flags %d: %q, want %q", op, flags, key, decoded.Key)
+		}
+		item := BeginWriteItem(nil, op, flags)
+		item = append(item, body...)
+		FinishWriteItem(item, 0)
+		if got := KeyOfItem(item); string(got) != string(key) {
+			t.Fatalf("as an item: %q, want %q", got, key)
+		}
+		for i := range body {
+			KeyOf(op, flags, body[:i])
+		}
+	})
+	if KeyOf(OpScan, 0, []byte("x")) != nil || KeyOfItem([]byte{1, 2}) != nil {
+		t.Error("a key where there is none")
+	}
+}
