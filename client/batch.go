@@ -6,10 +6,9 @@ import (
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
-// Batch gathers writes that travel in one frame and are answered by one. It is
-// not atomic as a whole: those of its writes that fall into one partition are
-// applied together (give keys a common {tag} to bring them there), the others
-// by themselves. The zero value is ready to use; Reset makes it ready again
+// Batch gathers writes that travel together. It is not atomic as a whole: those of its
+// writes that fall into one partition are applied together (give keys a common
+// {tag} to bring them there), the others by themselves. The zero value is ready to use; Reset makes it ready again
 // without giving its memory back. A Batch is not safe for concurrent use.
 type Batch struct {
 	buf   []byte // a WRITEBATCH body, its count open until it is sent

@@ -54,11 +54,11 @@ var (
 	// was not), or before a read's answer came.
 	ErrTimeout error = &sentinel{Status(wire.Timeout), "timed out"}
 	// ErrUnknownOutcome: a write was sent and its answer never came, because
-	// the deadline passed, the context was cancelled or the connection broke. It may have
-	// taken effect, or may still.
+	// the deadline passed or the context was cancelled (or the connection broke, if the
+	// server keeps no sessions). It may have taken effect, or may still.
 	ErrUnknownOutcome error = &sentinel{Status(wire.UnknownOutcome), "unknown outcome"}
-	// ErrUnavailable: no server could be reached, or the server cannot serve the
-	// key at present: it is loading, stopping, or not the leader. Nothing was done.
+	// ErrUnavailable: no server could be reached, or none serves the key at present: it
+	// is loading, stopping, or its partition has no leader. Nothing was done.
 	ErrUnavailable error = &sentinel{Status(wire.Unavailable), "unavailable"}
 	// ErrCorrupt: the server met data that fails its checksum.
 	ErrCorrupt error = &sentinel{Status(wire.Corrupt), "stored data is corrupt"}
