@@ -4,7 +4,6 @@ package clustertest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -66,6 +65,12 @@ func Start(t testing.TB, o Options) *Cluster {
 			t.Fatalf("clustertest: %v", err)
 		}
 	}
+	if c.options.Nodes > 1 {
+		if err := c.WaitSettled(ctx); err != nil {
+			t.Fatalf("clustertest: the cluster does not settle: %v", err)
+		}
+	}
+	c.Event("the cluster is ready")
 	return c
 }
 
@@ -161,7 +166,20 @@ func (c *Cluster) address(n *Node) error {
 
 // join adds the flags of a node that has peers.
 func (c *Cluster) join(n *Node) error {
-	return errors.New("clusters of several nodes are still to come")
+	advertised, err := c.Network.advertise(n)
+	if err != nil {
+		return err
+	}
+	n.args = append(n.args, "--peer-addr", n.Peer, "--replicas", strconv.Itoa(c.options.Replicas))
+	n.reached = n.Peer
+	if advertised != "" {
+		n.reached = advertised
+		n.args = append(n.args, "--advertise-peer-addr", advertised)
+	}
+	for _, other := range c.Nodes() {
+		n.args = append(n.args, "--join", other.reached)
+	}
+	return nil
 }
 
 // Nodes returns the nodes, in order of their numbers.

@@ -28,7 +28,7 @@ type Nemesis struct {
 }
 
 // healWithin bounds the end of a fault, such as the start of a node.
-const healWithin = 60 * time.Second
+const healWithin = 120 * time.Second
 
 // Run lets faults strike until ctx ends or there have been Count of them. The last one is healed in any case. It returns
 // how many there were.

@@ -23,6 +23,7 @@ type Node struct {
 	Peer   string // of the peer port; empty for a lone node
 
 	cluster *Cluster
+	reached string // peer address that others are told
 	dir     string // its log file is here, and its disk
 	dataDir string
 	disk    *disk // nil: the machine's
