@@ -139,7 +139,7 @@ type RaftConfig struct {
 
 func newRaft(h *Host, c RaftConfig) (*Raft, error) {
 	r := &Raft{
-		host: h, c: c, conf: c.Conf, applied: c.Applied, appliedTerm: c.AppliedTerm, stamp: c.Stamp, written: c.Hard,
+		host: h, c: c, conf: c.Conf, applied: c.Applied, appliedTerm: c.AppliedTerm, stamp: c.Stamp,
 		pins: make(map[uint64]uint64), strangers: make(map[uint64]ring.NodeID),
 	}
 	hard := c.Hard
@@ -147,6 +147,7 @@ func newRaft(h *Host, c RaftConfig) (*Raft, error) {
 		hard.Term, hard.Vote = c.AppliedTerm, 0
 	}
 	hard.Commit = max(hard.Commit, c.Applied)
+	r.written = hard // its first record must not go back behind what StateRecords tells
 	r.log = &memLog{conf: r.conf.confState(), offset: c.Applied, offsetTerm: c.AppliedTerm}
 	r.log.applied = func() (uint64, uint64, *raftpb.ConfState) { return r.applied, r.appliedTerm, r.conf.confState() }
 	r.log.hard = raftpb.HardState{Term: &hard.Term, Vote: &hard.Vote, Commit: &hard.Commit}
