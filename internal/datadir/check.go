@@ -12,7 +12,6 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/vfs"
-	"github.com/prakashpandey/vegadb/internal/wal"
 )
 
 // Check reads everything in a data directory and says whether a server would
@@ -30,20 +29,9 @@ type inspection struct {
 	manifest Manifest
 	floors   map[uint32]uint64
 	inUse    bool          // the log has been: FLOORS is there
-	groups   []*groupCheck // by group, ascending
-	replay   *snapshot.Replay
+	groups   []*groupCheck // by group: the meta group, then the partitions'
 	plan     []step
 	stuck    bool // something that no repair gets over
-}
-
-// groupCheck follows one group through its snapshots and the log.
-type groupCheck struct {
-	loaded   snapshot.Loaded // of its newest snapshot that verifies
-	term     uint64          // of its last record in the log
-	last     uint64          // index of that
-	gap      error           // the first record that could not be applied
-	gapAt    uint64          // its index
-	unusable int             // records that cannot be applied, that one included
 }
 
 // step is one change that Repair makes.
@@ -146,9 +134,9 @@ func (in *inspection) readFloors() error {
 // snapshots verifies every snapshot file and chooses each group's newest.
 func (in *inspection) snapshots() error {
 	dir := in.file(snapshotsDir)
-	ids := make([]uint32, in.manifest.Partitions)
+	ids := make([]uint32, 1+in.manifest.Partitions)
 	for i := range ids {
-		ids[i] = uint32(i + 1)
+		ids[i] = uint32(i)
 	}
 	if _, err := in.fs.List(dir); errors.Is(err, os.ErrNotExist) {
 		in.add(Finding{Severity: Note, File: dir, What: "the directory is missing; a server would make it anew"})
@@ -201,144 +189,6 @@ func (in *inspection) noteSnapshot(file, info snapshot.Info, err error) {
 	in.report.Snapshots = append(in.report.Snapshots, s)
 }
 
-// log checks the log and feeds its records, up to damage if there is any, to the
-// groups.
-func (in *inspection) log() error {
-	dir := in.file(logDir)
-	there, err := wal.Exists(in.fs, dir)
-	if err != nil {
-		return err
-	}
-	if !there {
-		in.noLog(dir)
-		in.startReplay()
-		return nil
-	}
-	rep, err := wal.Check(in.fs, dir)
-	if errors.Is(err, wal.ErrVersion) {
-		in.add(Finding{Severity: SevDamaged, File: dir, What: err.Error(), Advice: "use the version of VegaDB that wrote it, or a later one"})
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	in.report.Log = LogState{Segments: len(rep.Segments), Records: rep.Records, TornBytes: rep.TornBytes}
-	for _, s := range rep.Segments {
-		in.report.Log.Bytes += s.Bytes
-	}
-	if rep.TornBytes > 0 {
-		in.add(Finding{Severity: Note, File: dir, What: fmt.Sprintf("%d bytes after the last complete batch: a write that a crash cut short, never acknowledged as durable; a server cuts them", rep.TornBytes)})
-	}
-	if rep.Damage != nil {
-		if err := in.logDamage(dir, rep.Damage); err != nil {
-			return err
-		}
-	}
-	in.startReplay()
-	return in.feed(dir)
-}
-
-// startAnew is what is left to the node of a cluster that has lost what it had
-// acknowledged or voted for: were it to go on as the node it was, it could vote or
-// acknowledge twice.
-const startAnew = "start the node with a new, empty --data-dir and --join: it gets a new identity, and its data from the others; then remove the old node from the cluster"
-
-// noLog: there is no segment. That is how a new directory is, until it has been
-// in use.
-func (in *inspection) noLog(dir string) {
-	f := Finding{Severity: SevDamaged, File: dir, What: "the log is gone: " + floorsFile + " says that it has been in use"}
-	switch {
-	case !in.inUse:
-		in.add(Finding{Severity: Note, File: dir, What: "there is no log yet; a server would begin one"})
-	case clustered(&in.manifest, in.floors):
-		f.Advice = startAnew
-		in.add(f)
-	default:
-		f.Repair = []string{"begin a new, empty log"}
-		f.Lost = "every write that is not in a snapshot"
-		f.Advice = "restore " + logDir + " from a copy, if there is one, and nothing is lost"
-		in.add(f, in.beginLog(dir))
-	}
-}
-
-// beginLog returns the step that gives the directory an empty log if it has none.
-func (in *inspection) beginLog(dir string) step {
-	return func(fs vfs.FS) error {
-		if there, err := wal.Exists(fs, dir); there || err != nil {
-			return err
-		}
-		if err := mkdirDurably(fs, dir); err != nil {
-			return err
-		}
-		return wal.Begin(fs, dir, in.manifest.Created)
-	}
-}
-
-func (in *inspection) logDamage(dir string, damage *wal.CorruptError) error {
-	f := Finding{Severity: SevDamaged, File: damage.File, Offset: damage.Offset, What: "the log is damaged: " + damage.Reason}
-	if clustered(&in.manifest, in.floors) {
-		f.Advice = startAnew
-		in.add(f)
-		return nil
-	}
-	would, err := wal.Repair(in.fs, dir, true)
-	if err != nil {
-		return err
-	}
-	f.Repair = would.Actions
-	f.Lost = "every write from there on that is not in a snapshot; the bytes are kept in files ending in .cut"
-	f.Advice = "restore the file from a copy, if there is one, and nothing is lost"
-	in.add(f, func(fs vfs.FS) error {
-		_, err := wal.Repair(fs, dir, false)
-		return err
-	}, in.beginLog(dir))
-	return nil
-}
-
-func (in *inspection) startReplay() {
-	loaded := make([]snapshot.Loaded, len(in.groups))
-	for i, g := range in.groups {
-		loaded[i] = g.loaded
-	}
-	in.replay = snapshot.NewReplay(loaded, in.floors)
-}
-
-// feed runs the log's own recovery, so that the check sees what a start would
-// see. It ends with the first change that recovery wants to make, which is after
-// the last record, or with the damage that has been noted.
-func (in *inspection) feed(dir string) error {
-	strays := make(map[uint32]int)
-	log, err := wal.Open(wal.Options{FS: in.fs, Dir: dir}, func(r wal.Record) error {
-		i := int(r.Group) - 1
-		if i < 0 || i >= len(in.groups) {
-			strays[r.Group]++
-			return nil
-		}
-		g := in.groups[i]
-		_, err := in.replay.Next(r.Group, r.Index)
-		if err != nil {
-			g.unusable++
-			if g.gap == nil {
-				g.gap, g.gapAt = err, r.Index
-			}
-		}
-		g.term, g.last = max(g.term, r.Term), max(g.last, r.Index)
-		return nil
-	})
-	for _, group := range sortedGroups(strays) {
-		in.add(Finding{Severity: SevDamaged, File: dir, Group: group,
-			What:   fmt.Sprintf("%d records of group %d, which a directory of %d partitions does not have", strays[group], group, in.manifest.Partitions),
-			Advice: "look whether the log, or " + manifestFile + ", came here from another directory"})
-	}
-	if err == nil {
-		return errors.Join(errors.New("the log was opened without a change, which cannot be"), log.Close())
-	}
-	if errors.Is(err, errReadOnly) || errors.Is(err, wal.ErrCorrupt) {
-		return nil
-	}
-	return err
-}
-
 // strangers notes what does not belong, and what earlier repairs left.
 func (in *inspection) strangers() error {
 	names, err := in.fs.List(in.dir)
@@ -371,7 +221,7 @@ func (in *inspection) strangers() error {
 // rebase returns the step that gives a group's state the index at.
 func (in *inspection) rebase(g *groupCheck, at uint64) step {
 	m := snapshot.Meta{
-		Group: g.loaded.Group, Index: at, Term: max(g.term, g.loaded.Meta.Term), Stamp: g.loaded.Meta.Stamp,
+		Group: g.id(), Index: at, Term: max(g.term, g.loaded.Meta.Term), Stamp: g.loaded.Meta.Stamp,
 		Partitions: uint32(in.manifest.Partitions), Cluster: in.manifest.Cluster,
 	}
 	return func(fs vfs.FS) error {

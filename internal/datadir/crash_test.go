@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/vfs"
 	"github.com/prakashpandey/vegadb/internal/wal"
@@ -181,7 +182,7 @@ func TestAGroupOfWhichNothingIsLeftIsNotAnEmptyGroup(t *testing.T) {
 	w.truncate(map[uint32]uint64{2: 40})
 	w.close()
 	remove(t, fs, path)
-	if _, err := start(fs, 3); !errors.Is(err, snapshot.ErrGap) {
+	if _, err := start(fs, 3); !errors.Is(err, replica.ErrGap) {
 		t.Errorf("a start without the group's snapshot gives %v", err)
 	}
 }

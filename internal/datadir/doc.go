@@ -28,7 +28,10 @@
 //     has one; so FLOORS without a segment is a lost log, and no crash looks like
 //     one. The node of a cluster must start anew, with a new directory and a new
 //     identity; of a lone one [Repair] can save what its snapshots hold.
-//  6. [Check], and [Repair] without Apply, change nothing. [Repair] with Apply
+//  6. Where a replica of a Raft group may have lost a vote or what it acknowledged,
+//     nothing is repaired: only a new identity is safe. A lone node's group, which
+//     nobody else relies on, is.
+//  7. [Check], and [Repair] without Apply, change nothing. [Repair] with Apply
 //     moves files aside and never deletes one.
 //
 // # Text files
@@ -66,5 +69,5 @@
 //
 // [Open] creates or opens and locks; [Dir.MarkInUse] when the log has been opened;
 // [Dir.MarkClustered] before another node relies on this one; [Dir.SetFloors] before
-// the log is truncated; [Dir.Floors] for snapshot.NewReplay; [Dir.Close] at the end.
+// the log is truncated; [Dir.Floors] for replica.Base; [Dir.Close] at the end.
 package datadir

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/vfs"
@@ -212,45 +213,64 @@ func (w *world) close() {
 	check(w.t, w.dir.Close())
 }
 
-// start does what a node does at start, and gives the index each group reached.
+// start does what a node does at start, and gives the index up to which each
+// group's entries may be applied.
 func start(fs vfs.FS, partitions int) (map[uint32]uint64, error) {
+	groups, err := restart(fs, partitions)
+	reached := map[uint32]uint64{}
+	for g, r := range groups {
+		if i := r.Applied(); i > 0 {
+			reached[uint32(g)] = i
+		}
+	}
+	return reached, err
+}
+
+// restart does what a node does at start, and gives what each group recovered.
+func restart(fs vfs.FS, partitions int) ([]*replica.Recovery, error) {
 	d, err := Open(fs, testDir, want(partitions, 99))
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
+	ids := make([]uint32, 1+partitions)
+	for i := range ids {
+		ids[i] = uint32(i)
+	}
 	if err := snapshot.Clean(fs, d.SnapshotDir()); err != nil {
 		return nil, err
 	}
-	groups := make([]uint32, partitions)
-	for i := range groups {
-		groups[i] = uint32(i + 1)
-	}
-	loaded, err := snapshot.LoadAll(context.Background(), fs, d.SnapshotDir(), groups, snapshot.LoadOptions{
+	loaded, err := snapshot.LoadAll(context.Background(), fs, d.SnapshotDir(), ids, snapshot.LoadOptions{
 		Cluster: d.Cluster, Partitions: uint32(d.Partitions),
 		Open: func(snapshot.Meta) (snapshot.Sink, error) { return func(*store.Entry) error { return nil }, nil },
 	})
 	if err != nil {
 		return nil, err
 	}
-	replay := snapshot.NewReplay(loaded, d.Floors())
+	floors := d.Floors()
+	groups := make([]*replica.Recovery, len(loaded))
+	for i, l := range loaded {
+		groups[i] = replica.NewRecovery(l.Group, replica.Base{
+			Index: l.Meta.Index, Term: l.Meta.Term, Raft: l.Meta.Raft, Source: l.Path, MustReach: max(l.MustReach, floors[l.Group]),
+		})
+	}
 	log, err := wal.Open(wal.Options{FS: fs, Dir: d.LogDir(), SegmentBytes: segmentBytes, MaxRecordBytes: 4 << 10}, func(r wal.Record) error {
-		_, err := replay.Next(r.Group, r.Index)
+		if int(r.Group) >= len(groups) {
+			return fmt.Errorf("a record of group %d", r.Group)
+		}
+		_, err := groups[r.Group].Add(&r)
+		for groups[r.Group].Next() != nil {
+		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := log.Close(); err != nil {
-		return nil, err
-	}
-	reached := map[uint32]uint64{}
+	errs := []error{log.Close(), d.MarkInUse()}
 	for _, g := range groups {
-		if i := replay.Reached(g); i > 0 {
-			reached[g] = i
-		}
+		errs = append(errs, g.Finish())
 	}
-	return reached, replay.Finish()
+	return groups, errors.Join(errs...)
 }
 
 func lines(r *Report) string { return strings.Join(r.Lines(), "\n") }

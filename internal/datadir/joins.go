@@ -15,28 +15,29 @@ import (
 
 // joins judges, group by group, what snapshots and log together give.
 func (in *inspection) joins() error {
-	if in.replay == nil {
-		return nil // the log is of an unknown version
-	}
 	lowered := false
 	for _, g := range in.groups {
-		id := g.loaded.Group
-		reached := in.replay.Reached(id)
-		must := max(g.loaded.MustReach, in.floors[id], g.loaded.Meta.Index)
-		if must > 0 || reached > 0 {
-			in.report.Groups = append(in.report.Groups, GroupState{Group: id, Snapshot: g.loaded.Meta.Index, Reached: reached, MustReach: must})
+		if g.recovery == nil {
+			return nil // the log is of an unknown version
 		}
-		whole := g.gap == nil && reached >= must
+		in.report.Groups = append(in.report.Groups, in.state(g)...)
+		ends := g.recovery.Finish()
+		whole := g.unreadable == nil && ends == nil
 		if err := in.badSnapshots(g, whole); err != nil {
 			return err
 		}
 		switch {
 		case whole:
-		case g.gap != nil:
-			in.gap(g, must)
+		case g.unreadable != nil:
+			in.add(Finding{Severity: SevDamaged, File: in.file(logDir), Group: g.id(), What: g.unreadable.Error(),
+				Advice: "use the version of VegaDB that wrote it, or a later one"})
+		case !g.lone():
+			in.lost(g, ends)
+		case g.recovery.Gap() != nil:
+			in.gap(g)
 		default:
-			in.behind(g, reached, must)
-			lowered = lowered || in.floors[id] > reached
+			in.behind(g)
+			lowered = lowered || in.floors[g.id()] > g.recovery.Applied()
 		}
 	}
 	if lowered {
@@ -45,11 +46,37 @@ func (in *inspection) joins() error {
 	return nil
 }
 
+// state describes a group, if there is anything of it.
+func (in *inspection) state(g *groupCheck) []GroupState {
+	r := g.recovery
+	s := GroupState{
+		Group: g.id(), Kind: Solo, Snapshot: g.loaded.Meta.Index, Reached: r.Applied(), MustReach: in.mustReach(g),
+		Term: max(g.term, g.loaded.Meta.Term), Commit: r.Applied(), Applied: r.Applied(), Last: r.Last(),
+	}
+	if hard, raft := r.Raft(); raft {
+		s.Kind, s.Replica, s.Term, s.Commit = Raft, hard.Replica, hard.Term, max(hard.Commit, s.Applied)
+	} else if !g.lone() {
+		s.Kind = None
+		if r.Gone() == 0 { // it came as a snapshot, and has not voted yet
+			s.Kind = Raft
+		}
+	}
+	if s.MustReach == 0 && s.Last == 0 && g.records == 0 {
+		return nil
+	}
+	return []GroupState{s}
+}
+
+// lost: what a replica of a Raft group has acknowledged or voted is missing.
+func (in *inspection) lost(g *groupCheck, err error) {
+	in.add(Finding{Severity: SevDamaged, File: in.file(logDir), Group: g.id(), What: err.Error(), Advice: startAnew})
+}
+
 // badSnapshots finds what to do with a group's bad files. Where the rest of the
 // group is whole without them nothing is lost.
 func (in *inspection) badSnapshots(g *groupCheck, whole bool) error {
 	for _, p := range g.loaded.Problems {
-		f := Finding{Severity: SevDamaged, File: p.Path, Group: g.loaded.Group, What: p.Err.Error()}
+		f := Finding{Severity: SevDamaged, File: p.Path, Group: g.id(), What: p.Err.Error()}
 		var at *snapshot.FileError
 		if errors.As(p.Err, &at) {
 			f.Offset, f.What = at.Offset, fmt.Sprintf("%v: %s", at.Kind, at.Reason)
@@ -75,7 +102,7 @@ func (in *inspection) badSnapshots(g *groupCheck, whole bool) error {
 		return nil
 	}
 	// They are evidence that more had been there; repair gives that up.
-	return in.asideEarlier(g.loaded.Group)
+	return in.asideEarlier(g.id())
 }
 
 // asideEarlier plans to move a group's *.bad files, so that the next start does
@@ -102,10 +129,10 @@ func (in *inspection) asideEarlier(group uint32) error {
 // gap: the log has records of the group that do not continue its state. Only a
 // server knows what records mean, so repair cannot apply those before the gap:
 // it goes back to the snapshot.
-func (in *inspection) gap(g *groupCheck, must uint64) {
-	id, from, to := g.loaded.Group, g.loaded.Meta.Index, max(g.last, must)
+func (in *inspection) gap(g *groupCheck) {
+	id, from, to := g.id(), g.loaded.Meta.Index, max(g.last, in.mustReach(g))
 	in.add(Finding{
-		Severity: SevDamaged, File: in.file(logDir), Group: id, What: g.gap.Error(),
+		Severity: SevDamaged, File: in.file(logDir), Group: id, What: g.recovery.Gap().Error(),
 		Repair: []string{fmt.Sprintf("write a snapshot of group %d with the state as of index %d, and declare it index %d, so that a server passes over the records it cannot apply",
 			id, from, to)},
 		Lost: fmt.Sprintf("group %d: writes %d to %d; %d records from index %d on stay in the log until it is truncated",
@@ -115,8 +142,8 @@ func (in *inspection) gap(g *groupCheck, must uint64) {
 }
 
 // behind: snapshots and log join up and end before what is known to have been.
-func (in *inspection) behind(g *groupCheck, reached, must uint64) {
-	id := g.loaded.Group
+func (in *inspection) behind(g *groupCheck) {
+	id, reached, must := g.id(), g.recovery.Applied(), in.mustReach(g)
 	in.add(Finding{
 		Severity: SevDamaged, Group: id,
 		What:   fmt.Sprintf("group %d: snapshots and log reach index %d; it is known to have reached %d", id, reached, must),
@@ -130,8 +157,8 @@ func (in *inspection) behind(g *groupCheck, reached, must uint64) {
 func (in *inspection) lowerFloors(fs vfs.FS) error {
 	next := make(map[uint32]uint64, len(in.floors))
 	for id, floor := range in.floors {
-		if reached := in.replay.Reached(id); floor > reached && in.groups[id-1].gap == nil {
-			floor = reached
+		if g := in.group(id); g != nil && g.recovery.Gap() == nil {
+			floor = min(floor, g.recovery.Applied())
 		}
 		next[id] = floor
 	}

@@ -2,6 +2,7 @@ package datadir
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -58,12 +59,42 @@ type LogState struct {
 	TornBytes int64  `json:"tornBytes"` // of a last write that a crash cut short
 }
 
-// GroupState is how far one group's state can be restored.
+// GroupKind says what this node has of a group.
+type GroupKind string
+
+const (
+	// Solo: the group of a lone node, with one replica that never voted.
+	Solo GroupKind = "solo"
+	// Raft: one replica of a group that has, or had, several.
+	Raft GroupKind = "raft"
+	// None: no replica; one was removed.
+	None GroupKind = "none"
+)
+
+// GroupState is how far one group's state can be restored, and what the node has
+// promised the group's others.
 type GroupState struct {
-	Group     uint32 `json:"group"`
-	Snapshot  uint64 `json:"snapshot"`  // index of the newest that verifies
-	Reached   uint64 `json:"reached"`   // with the log
-	MustReach uint64 `json:"mustReach"` // known to have been reached before
+	Group     uint32    `json:"group"`
+	Kind      GroupKind `json:"kind"`
+	Replica   uint64    `json:"replica,omitempty"` // its id within the group
+	Term      uint64    `json:"term"`
+	Commit    uint64    `json:"commit"`    // known to be committed up to here
+	Applied   uint64    `json:"applied"`   // a start applies up to here
+	Last      uint64    `json:"last"`      // the newest entry; of those after Applied the group decides
+	Snapshot  uint64    `json:"snapshot"`  // index of the newest that verifies
+	Reached   uint64    `json:"reached"`   // with the log
+	MustReach uint64    `json:"mustReach"` // known to have been reached before
+}
+
+func (g *GroupState) line() string {
+	switch g.Kind {
+	case Solo:
+		return fmt.Sprintf("group %d: solo, index %d", g.Group, g.Last)
+	case None:
+		return fmt.Sprintf("group %d: no replica any more", g.Group)
+	}
+	return fmt.Sprintf("group %d: raft, replica %d, term %d, commit %d, applied %d, last %d",
+		g.Group, g.Replica, g.Term, g.Commit, g.Applied, g.Last)
 }
 
 // Report is what Check found and what Repair would do or has done.
@@ -101,6 +132,12 @@ func (r *Report) Lines() []string {
 	}
 	add("  snapshots: %d files, %d bad, %d entries, %d bytes", len(r.Snapshots), bad, entries, bytes)
 	add("  log: %d segments, %d records, %d bytes", r.Log.Segments, r.Log.Records, r.Log.Bytes)
+	// Of a lone node's groups there is nothing to say that the log does not.
+	if slices.ContainsFunc(r.Groups, func(g GroupState) bool { return g.Kind != Solo }) {
+		for i := range r.Groups {
+			add("  %s", r.Groups[i].line())
+		}
+	}
 	for _, f := range r.Findings {
 		place := f.File
 		if place != "" && f.Severity != Note {

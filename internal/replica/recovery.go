@@ -14,10 +14,11 @@ var ErrGap = errors.New("the snapshot and the log do not join up")
 // Base is what a group's recovery starts from: the snapshot that was loaded.
 type Base struct {
 	Index, Term uint64 // 0: there was none
-	Source      string // the snapshot's path, for errors; "": none
-	// Raft: the snapshot is of a Raft group. The records that first said so may have been
-	// truncated.
-	Raft bool
+	// Raft: the group was a Raft group when the snapshot was taken. Its entries then
+	// wait for a hard state from the first one on: the records that the log began with
+	// may have been given up with what the snapshot covers.
+	Raft   bool
+	Source string // the snapshot's path, for errors; "": none
 	// MustReach is the index that the group is known to have reached before: the log
 	// up to it was given up, or a damaged snapshot said so. Less than that after
 	// recovery means that writes are missing.
@@ -31,6 +32,10 @@ type Base struct {
 //	    apply, err := r.Add(&rec)         // apply: this very record may be applied
 //	    for e := r.Next(); e != nil; …    // so may these, which had waited
 //	err := r.Finish()
+//
+// That records are missing is said by Finish, because they may be those of a replica
+// that proves to have been removed: its snapshots went with it, and of the log before
+// it whatever could go. Nothing is handed out from there on.
 //
 // Entries of a lone node's group are committed by being there. Those of a Raft
 // group wait until a hard state says so, and may be overwritten until then; what is
@@ -46,6 +51,7 @@ type Recovery struct {
 	handed uint64 // index up to which entries may have been applied
 	last   uint64 // index of the newest entry
 	seen   uint64 // the highest index met since the base, for MustReach
+	gap    error  // the first record that does not join up; matches ErrGap
 	// tail holds the entries from handed+1 to last.
 	tail []Entry
 }
@@ -65,18 +71,30 @@ func NewRecovery(group uint32, base Base) *Recovery {
 // Add takes the group's next record. apply says that it is an entry to apply now
 // and that Next has nothing before it; the payload is not kept in that case, and
 // copied otherwise.
+//
+// The error is for records that this program cannot read.
 func (r *Recovery) Add(rec *wal.Record) (apply bool, err error) {
 	switch {
-	case IsEntry(rec.Type):
-		return r.entry(rec)
-	case rec.Type == RecordState:
-		return false, r.state(rec)
-	case rec.Type == RecordReset:
-		return false, r.reset(rec)
 	case rec.Type == RecordGone:
-		return false, r.remove(rec)
+		err = r.remove(rec)
+	case r.gap != nil:
+	case IsEntry(rec.Type):
+		apply, err = r.entry(rec)
+	case rec.Type == RecordState:
+		err = r.state(rec)
+	case rec.Type == RecordReset:
+		err = r.reset(rec)
+	default:
+		err = unknown(rec)
 	}
-	return false, fmt.Errorf("group %d, index %d: log record of unknown type %d: written by a newer version? Start that version", r.group, rec.Index, rec.Type)
+	if errors.Is(err, ErrGap) {
+		r.gap, err = err, nil
+	}
+	return apply, err
+}
+
+func unknown(rec *wal.Record) error {
+	return fmt.Errorf("group %d, index %d: log record of unknown type %d: written by a newer version? Start that version", rec.Group, rec.Index, rec.Type)
 }
 
 func (r *Recovery) entry(rec *wal.Record) (apply bool, err error) {
@@ -147,6 +165,7 @@ func (r *Recovery) remove(rec *wal.Record) error {
 	if r.Voids(rec) {
 		base = Base{}
 	}
+	base.MustReach = base.Index // what else was known may have been of the one that is gone
 	*r = *NewRecovery(r.group, base)
 	r.gone = gone
 	r.raft = true // a lone node's group is never removed
@@ -174,6 +193,9 @@ func (r *Recovery) Next() *Entry {
 
 // Finish is called after the last record. The error matches ErrGap.
 func (r *Recovery) Finish() error {
+	if r.gap != nil {
+		return r.gap
+	}
 	if r.seen < r.base.MustReach {
 		return r.fault("%s and the log reach index %d, but the group had reached at least %d: the newest writes are missing; %s",
 			r.source(), r.seen, r.base.MustReach, advice)
@@ -187,6 +209,10 @@ func (r *Recovery) Finish() error {
 
 // Group is the group's number.
 func (r *Recovery) Group() uint32 { return r.group }
+
+// Gap is the error of the first record that does not join up, as Finish gives it; nil
+// if there is none.
+func (r *Recovery) Gap() error { return r.gap }
 
 // Raft reports whether the group has a replica with a hard state, and which.
 func (r *Recovery) Raft() (HardState, bool) { return r.hard, r.raft && r.hard.Replica != 0 }

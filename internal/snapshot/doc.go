@@ -15,8 +15,8 @@
 //     changed in any bit, put together from two others, or given another
 //     file's name does not load: the error names the file and the offset.
 //  3. A file that proves bad is set aside as *.bad and never deleted; the one
-//     before it is tried next ([LoadAll]), and [Replay] then proves that it and
-//     the log still join up. Nothing here turns damage into an empty replica.
+//     before it is tried next ([LoadAll]), with the index that it and the log must
+//     still reach together (Loaded.MustReach). Nothing here turns damage into an empty replica.
 //  4. Reading allocates by what has been received, never by what a length says:
 //     a block is at most [MaxBlockBytes] long before and after decompression.
 //  5. Writing, sending and receiving hold the group's state and a few hundred KiB
@@ -116,8 +116,8 @@
 // travels is the file, byte for byte.
 //
 // Starting: [Clean], then [LoadAll] with one table per group, then feed every
-// record of the log through a [Replay], which says whether to apply it and
-// whether anything is missing.
+// record of the log through a replica.Recovery of its group, which says what may be
+// applied and whether anything is missing.
 //
 // # What it leaves out
 //

@@ -15,9 +15,6 @@ var (
 	// ErrForeign: the file is intact but belongs to another cluster, or to a
 	// data directory with another number of partitions.
 	ErrForeign = errors.New("snapshot belongs to another data directory")
-	// ErrGap: snapshot and log do not join up; applying what is left would
-	// lose writes silently.
-	ErrGap = errors.New("snapshot and log do not join up")
 )
 
 // FileError says what is wrong with one file and where. It matches (errors.Is)

@@ -67,8 +67,8 @@ type Loaded struct {
 // unknown version or another cluster's, if Open or a sink failed, if a bad file
 // cannot be moved, or if ctx is done.
 //
-// Falling back is safe only if the log still has what came after: feed the log
-// through [NewReplay] of the result.
+// Falling back is safe only if the log still has what came after: a replica.Recovery
+// of the result and the log says so.
 func LoadAll(ctx context.Context, fs vfs.FS, dir string, groups []uint32, o LoadOptions) ([]Loaded, error) {
 	l, err := newLoader(fs, dir, groups, o)
 	if err != nil {

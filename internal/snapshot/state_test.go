@@ -100,16 +100,6 @@ func TestTheMetaGroupIsAGroupLikeOthers(t *testing.T) {
 	if l := loaded[0]; l.Group != 0 || l.Meta.Index != 10 || l.MustReach != 20 || len(l.Problems) != 1 || !slices.Equal(states, []int{10}) {
 		t.Errorf("loaded %+v, states %v", l, states)
 	}
-	r := NewReplay(loaded, map[uint32]uint64{0: 12})
-	for i := uint64(9); i <= 20; i++ {
-		if apply, err := r.Next(0, i); err != nil || apply != (i > 10) {
-			t.Errorf("index %d: apply %v, %v", i, apply, err)
-		}
-	}
-	check(t, r.Finish())
-	if r.Reached(0) != 20 {
-		t.Errorf("reached %d", r.Reached(0))
-	}
 }
 
 func TestAFileWhoseStateIsBadIsSetAsideBeforeItIsOpened(t *testing.T) {
