@@ -305,6 +305,6 @@ func (s *Session) nativeAsync(work func(ctx context.Context, w *wait), then func
 	go func() {
 		defer s.srv.background.Done()
 		work(s.srv.ctx, w)
-		w.finish()
+		w.Done()
 	}()
 }

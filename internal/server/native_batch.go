@@ -48,6 +48,9 @@ type batchRunOf struct {
 // Result keeps one item's outcome.
 func (r *batchRunOf) Result(i int, res *command.Result) {
 	b := r.b
+	if r.first+i >= r.last {
+		return // whoever repeats a session's sequence with another request
+	}
 	item := &b.items[uint32(b.order[r.first+i])]
 	item.status, item.version = res.Status, res.Version
 	if r.w != nil {

@@ -140,6 +140,7 @@ func TestABatchOfReadsAsksOncePerPartition(t *testing.T) {
 func TestNativeRefusalsTellWhereToGo(t *testing.T) {
 	h, p := clustered(t, harnessOptions{})
 	p.change(threeNodes(8))
+	h.srv.lookAtTopology()
 	c := h.connectNative()
 	here, there, nowhere := h.keyIn(0), h.keyIn(1), h.keyIn(2)
 	p.elsewhere("10.0.0.2:7000", 1)

@@ -214,14 +214,15 @@ type commandReply struct {
 	proto int
 	sum   merge       // of a command that merges its results
 	w     resp.Writer // scratch, here so that it does not escape
-	// unexecuted is the status of a result that says that nothing was executed.
+	// unexecuted is the status of a result that is none of the command's: it says that
+	// the session cannot tell.
 	unexecuted wire.Status
 }
 
 // status is the request's status when its write has the one given. What a command has
-// to say of its keys is in its reply; that it was not executed at all is not.
+// to say of its keys is in its reply; what its session has to say of it is not.
 func (c *commandReply) status(result wire.Status) wire.Status {
-	if c.spec == nil || result == wire.SessionExpired {
+	if c.spec == nil || result == wire.SessionExpired || result == wire.UnknownOutcome {
 		return result
 	}
 	return wire.OK

@@ -12,17 +12,24 @@ import (
 type nativeResult struct {
 	p       *node.Partition // that is written, if it is one
 	command commandReply
+	taken   bool // there has been a result
 	status  wire.Status
 	version uint64
 }
 
 // take renders a result behind the head that begin appends to dst, and returns dst
-// without the results of a command that merges them: finish replies to that.
+// without the results of a command that merges them: finish replies to that. There is
+// one result to a write that does not: whoever repeats a session's sequence with
+// another request may get several.
 func (n *nativeResult) take(dst []byte, req *wire.Request, r *command.Result, begin func(dst []byte) []byte) []byte {
 	if n.command.merges() {
 		n.command.add(r)
 		return dst
 	}
+	if n.taken {
+		return dst
+	}
+	n.taken = true
 	start := len(dst)
 	n.status, n.version = n.command.status(r.Status), r.Version
 	dst = begin(dst)
@@ -104,11 +111,15 @@ type nativeWait struct {
 	batch *writeBatch  // of a WRITEBATCH
 }
 
-// result renders the result of a write that waited. Called by the applier.
+// result renders the result of a write that waited. Called by the node.
 func (n *nativeWait) result(w *wait, _ int, r *command.Result) {
 	w.reply.Buf = n.take(w.reply.Buf, &n.req, r, w.begin)
 	w.failed = n.status > wire.VersionMismatch
 }
+
+// errNoResult answers a write that the node says is done, without a result. Never
+// changed.
+var errNoResult = &wire.Error{Status: wire.Internal, Text: "the write has no result"}
 
 // begin appends the head of a waiting request's reply.
 func (w *wait) begin(dst []byte) []byte {
@@ -123,9 +134,9 @@ func (w *wait) head() wire.Response {
 	return r
 }
 
-// finish renders the reply of what has several results, and completes that of a single
-// write.
-func (n *nativeWait) finish(w *wait) {
+// complete renders the reply of what has several results, and completes that of a
+// single write.
+func (n *nativeWait) complete(w *wait) {
 	switch {
 	case n.batch != nil:
 		w.reply.Buf = n.batch.append(w.reply.Buf, w.s, &n.req)
@@ -135,6 +146,9 @@ func (n *nativeWait) finish(w *wait) {
 	case n.command.merges():
 		w.reply.Buf = n.nativeResult.finish(w.reply.Buf, w.begin)
 		w.failed = n.status != wire.OK
+	case !n.taken:
+		w.fail(errNoResult)
+		return
 	}
 	head := w.head()
 	w.s.seal(w.reply.Buf, 0, &head, &n.req, n.p, wire.Linearizable)

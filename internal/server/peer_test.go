@@ -102,7 +102,7 @@ func (p *peer) Holds(q *node.Partition) bool {
 func (p *peer) BeginRead(q *node.Partition, level wire.Consistency, arg uint64, w node.ReadWaiter) (node.ReadGrant, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.quiet {
+	if !p.quiet && w != nil {
 		p.asked = append(p.asked, askedRead{q.Number, level, arg})
 	}
 	err := p.leaders[q.Number]

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
@@ -33,7 +34,8 @@ type readPart struct {
 	w     *wait
 	p     *node.Partition
 	grant node.ReadGrant
-	err   error // leave was refused
+	held  node.ReadGrant // see holdParts
+	err   error          // leave was refused
 }
 
 // Done notes that the partition may be read.
@@ -178,13 +180,39 @@ func (s *Session) askLeave(w *wait, level wire.Consistency, arg uint64) (waits b
 	return waits
 }
 
+// holdParts makes sure that the parts of a read that has waited are still there to be read.
+// Between its leave and its turn any time may have passed, and a replica that leads no
+// more may be replaced by a snapshot: what it holds must not be looked at then. What
+// it holds otherwise is at least what the leave was for.
+func (s *Session) holdParts(w *wait) {
+	for i := range w.read.parts {
+		part := &w.read.parts[i]
+		if part.err == nil && part.grant.Wait {
+			part.held, part.err = s.srv.node.BeginRead(part.p, wire.Local, 0, nil)
+		}
+	}
+}
+
 // endRead tells whether what was read by a part's leave may be shown.
 func (s *Session) endRead(part *readPart) error {
-	if !part.grant.Recheck {
+	grant := part.grant
+	if grant.Wait {
+		grant = part.held
+	}
+	if !grant.Recheck {
 		return nil
 	}
-	return s.srv.node.EndRead(part.p, part.grant)
+	err := s.srv.node.EndRead(part.p, grant)
+	var elsewhere *node.NotLeaderError
+	if err == nil || errors.As(err, &elsewhere) {
+		return err
+	}
+	return errLeaveEnded
 }
+
+// errLeaveEnded answers a read whose leave ended before its value could be shown, on a
+// node that cannot say where to go. Never changed.
+var errLeaveEnded = &wire.Error{Status: wire.Unavailable, Text: "what was read could not be confirmed in time; try again"}
 
 // queuedKind says what the waits in a RESP session's queue are about. Writes may
 // follow writes, and reads that need leave such reads; anything else waits until the
@@ -272,6 +300,7 @@ func (s *Session) showRead(w *wait, args [][]byte) {
 // serveRead executes a read whose turn has come.
 func (s *Session) serveRead(w *wait) {
 	s.readBytes -= w.read.bytes
+	s.holdParts(w)
 	if s.proto != protocolNative {
 		s.showRead(w, w.read.args.args)
 		return

@@ -149,7 +149,7 @@ func (s *Session) async(spec *command.Spec, work func(ctx context.Context, w *re
 	go func() {
 		defer s.srv.background.Done()
 		work(s.srv.ctx, &w.reply)
-		w.finish()
+		w.Done()
 	}()
 	return w
 }
@@ -364,7 +364,7 @@ func (s *Session) refused(spec *command.Spec, err error, args [][]byte) {
 	if s.waitHead == nil {
 		nothing := s.newWait() // without a reply
 		s.enqueue(nothing)
-		time.AfterFunc(busyRetry, nothing.finish)
+		time.AfterFunc(busyRetry, nothing.Done)
 	}
 }
 

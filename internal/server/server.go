@@ -56,8 +56,8 @@ type Server struct {
 	// durability is what writes are acknowledged with, for receipts.
 	durability wire.Durability
 
-	// epoch is the topology's, topologyChanged is signalled when any of it may have
-	// changed.
+	// epoch is the topology's, as the pusher has last seen it; topologyChanged is
+	// signalled when any of it may have changed.
 	epoch           atomic.Uint64
 	topologyChanged chan struct{}
 
@@ -107,7 +107,7 @@ func New(o Options) *Server {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.stats.init(o.Clock())
-	s.noteTopology()
+	s.lookAtTopology()
 	o.Node.OnTopology(s.noteTopology)
 	s.failures = auth.NewLimiter(c.AuthFailuresPerMinute, o.Clock)
 	if o.TLS != nil {

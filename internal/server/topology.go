@@ -7,12 +7,9 @@ import (
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
-// noteTopology takes note of a change of the topology. Called by the node: it must not
-// block.
+// noteTopology takes note of a change of the topology. Called by the node, which has
+// better things to do than to make a topology for each change.
 func (s *Server) noteTopology() {
-	t, _ := s.node.Topology()
-	for old := s.epoch.Load(); old < t.Epoch && !s.epoch.CompareAndSwap(old, t.Epoch); old = s.epoch.Load() {
-	}
 	select {
 	case s.topologyChanged <- struct{}{}:
 	default: // the pusher is about to look
@@ -91,12 +88,19 @@ func (s *Server) runPusher() {
 	}
 }
 
+// lookAtTopology returns the topology's version. It is what moves Server.epoch.
+func (s *Server) lookAtTopology() (version uint64) {
+	t, version := s.node.Topology()
+	s.epoch.Store(t.Epoch)
+	return version
+}
+
 // pushToAll has every session push the topology that wants that and has not sent it
 // yet. It reports whether there were any, which then are to be looked at once more: a
 // client that does not take what it is sent gets no more for now, and the newest when
 // it goes on.
 func (s *Server) pushToAll() (behind bool) {
-	_, version := s.node.Topology()
+	version := s.lookAtTopology()
 	for _, ses := range s.list() {
 		p := ses.meta.push.Load()
 		if p == nil || p.version.Load() >= version {

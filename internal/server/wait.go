@@ -12,14 +12,16 @@ import (
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
-// wait is one request whose reply cannot be written yet: a write under policy
-// always, or work that runs on a goroutine of its own. Its reply is rendered
-// into reply by whoever finishes it, and moved to the session's output when the
-// driver brings it back.
+// wait is one request whose reply cannot be written yet: a write that is answered when
+// it is durable or committed, a read that needs leave, or work that runs on a goroutine
+// of its own. Results are rendered into reply as they come; the driver brings the wait
+// back when it has all of them, and emit completes the reply and moves it to the
+// session's output.
 //
 // A wait belongs to its session, which reuses it. Between being submitted and
-// delivered its rendering fields belong to the applier: the session neither looks
-// at them nor reuses the wait before link.deliver has brought it back.
+// delivered its rendering fields belong to the node: the session neither looks at them
+// nor reuses the wait before link.deliver has brought it back. The node may call
+// Result and Done with its locks held: they ask nothing of it.
 type wait struct {
 	s    *Session
 	next *wait // in the session's queue, or its free list
@@ -90,10 +92,10 @@ func (w *wait) bound() {
 var errReplyDropped = &wire.Error{Status: wire.UnknownOutcome, Text: "executed, but replies with large values wait already (output-limit-total)"}
 
 // Done notes that a part has been applied; after the last one the wait goes back
-// to its session.
+// to its session. Safe from any goroutine.
 func (w *wait) Done() {
 	if w.left.Add(-1) == 0 {
-		w.finish()
+		w.s.link.deliver(w)
 	}
 }
 
@@ -129,18 +131,17 @@ func (w *wait) failure() error {
 	return *fault
 }
 
-// finish hands the rendered wait back. Safe from any goroutine.
-func (w *wait) finish() {
+// complete completes the reply of a wait that has been delivered.
+func (w *wait) complete() {
 	switch err := w.failure(); {
-	case w.isRead(): // it is executed when its turn comes
+	case w.isRead(): // it has replied to the output itself
 	case err != nil:
 		w.fail(err)
 	case w.s.proto == protocolNative:
-		w.native.finish(w)
+		w.native.complete(w)
 	case w.spec != nil && w.spec.Merge != command.MergeNone:
 		w.merged.reply(w.spec, &w.reply)
 	}
-	w.s.link.deliver(w)
 }
 
 // isRead reports whether the wait is for leave to read.
@@ -277,11 +278,14 @@ func (s *Session) drain() {
 
 // emit moves a finished reply to the output and takes the wait back.
 func (s *Session) emit(w *wait) {
+	if !s.closed.Load() {
+		w.complete()
+		s.noteSeen(w.p)
+	}
 	s.w.Buf = append(s.w.Buf, w.reply.Buf...)
 	s.srv.holdOutput(&w.held, 0)
 	s.waits--
 	s.srv.inFlight.Add(-1)
-	s.noteSeen(w.p)
 	if st := w.stats(); st != nil {
 		st.observe(time.Since(w.began), w.failed || s.proto == protocolRESP && len(w.reply.Buf) > 0 && w.reply.Buf[0] == '-')
 	}
