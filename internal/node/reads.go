@@ -98,20 +98,18 @@ func (n *Node) EndRead(p *Partition, g ReadGrant) error {
 		if p.leased.Load() <= n.worker.nowMs() || p.term.Load() != g.mark || !p.leads.Load() {
 			return n.leaderOr(p, errLease)
 		}
-	case p.installs.Load() != g.mark:
+	case p.installs.Load() != g.mark || !p.readable.Load():
 		return n.leaderOr(p, ErrNotHere)
 	}
 	return nil
 }
 
 // Applied returns the log index up to which p's table holds every write: what a
-// client keeps as its session's token.
-func (n *Node) Applied(p *Partition) uint64 {
-	if p.mode.Load() == modeRaft {
-		return p.applied.Load()
-	}
-	return p.State().Index
-}
+// client keeps as its session's token. Whoever has read from the table gets an index
+// that covers what he has seen: p.mu, which State takes, is held from before an entry
+// changes the table until its index counts. It is not to be asked for under that lock
+// or a stripe's.
+func (n *Node) Applied(p *Partition) uint64 { return p.State().Index }
 
 // Term returns the term of p's group, for receipts.
 func (n *Node) Term(p *Partition) uint64 {
