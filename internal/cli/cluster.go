@@ -123,7 +123,8 @@ func (a *app) findNode(ctx context.Context, name string) (*view, *wire.NodeStatu
 }
 
 // change carries out a request that is answered with an AdminReply and says so.
-// done is the sentence for when something changed, already for when not.
+// done is the sentence for when something changed, already for when not. What the
+// server says besides follows a done that ends in a colon.
 func (a *app) change(ctx context.Context, request wire.AdminRequest, done, already string) error {
 	var reply wire.AdminReply
 	text, err := a.admin(ctx, request, &reply)
@@ -134,12 +135,12 @@ func (a *app) change(ctx context.Context, request wire.AdminRequest, done, alrea
 		_, err := fmt.Fprintf(a.env.Out, "%s\n", text)
 		return err
 	}
-	words := done
-	if !reply.Changed {
+	words, more := strings.CutSuffix(done, ":")
+	switch {
+	case !reply.Changed:
 		words = already
-	}
-	if reply.Message != "" {
-		words += "; " + reply.Message
+	case more && reply.Message != "":
+		words += ": " + reply.Message
 	}
 	return a.printDone(words, words, nil)
 }

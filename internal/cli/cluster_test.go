@@ -130,8 +130,8 @@ func TestANodeIsNamedByPrefixOrAddress(t *testing.T) {
 
 func TestChangesAreAskedForAndSaid(t *testing.T) {
 	f, w := newFakeCluster(t)
-	w.run(t, "cluster", "drain", "91").want(t, exitOK, "91bc77aa (10.0.0.3:8342) is being drained\n", "")
-	w.run(t, "cluster", "drain", "91").want(t, exitOK, "~was being drained already", "")
+	w.run(t, "cluster", "drain", "91").want(t, exitOK, "91bc77aa (10.0.0.3:8342) is being drained\n", "~warning: without it there are 2 nodes: each partition will have 2 copies instead of 3\n")
+	w.run(t, "cluster", "drain", "91").want(t, exitOK, "~was being drained already", "~warning")
 	w.run(t, "cluster", "undrain", "91").want(t, exitOK, "~may hold replicas again", "")
 	w.run(t, "cluster", "pause").want(t, exitOK, "placement is paused\n", "")
 	w.run(t, "cluster", "pause").want(t, exitOK, "placement was paused already\n", "")
@@ -139,8 +139,8 @@ func TestChangesAreAskedForAndSaid(t *testing.T) {
 	w.run(t, "cluster", "rebalance").want(t, exitOK, "replicas are on their way\n", "")
 	w.run(t, "--json", "cluster", "rebalance").want(t, exitOK, `{"epoch":13,"changed":true}`+"\n", "")
 	w.run(t, "cluster", "transfer", "7", "91").want(t, exitOK, "~partition 7 is handed to 91bc77aa", "")
-	w.run(t, "cluster", "remove", "91").want(t, exitOK, "~is being removed", "")
-	w.run(t, "cluster", "remove", "91", "--force").want(t, exitOK, "~is being removed", "")
+	w.run(t, "cluster", "remove", "91").want(t, exitOK, "~is being removed", "~warning")
+	w.run(t, "cluster", "remove", "91", "--force").want(t, exitOK, "~is being removed", "~warning")
 	asked := f.asked()
 	if last := asked[len(asked)-1]; last.Op != wire.AdminRemove || !last.Force || last.Node != nodeC {
 		t.Errorf("asked for %+v", last)
@@ -197,7 +197,7 @@ func TestDrainWaitsUntilTheNodeIsEmpty(t *testing.T) {
 			}
 		}
 	})
-	w.run(t, "cluster", "remove", "91", "--wait").want(t, exitOK, "~91bc77aa (10.0.0.3:8342) is no member any more: ", "")
+	w.run(t, "cluster", "remove", "91", "--wait").want(t, exitOK, "~91bc77aa (10.0.0.3:8342) is no member any more: ", "~")
 	f.change(func(f *fakeCluster) { f.status, f.look = threeNodes(), nil })
 	w.run(t, "cluster", "drain", "91", "--wait", "--within", "1ms").want(t, exitNotYet, "", "~not so after")
 	w.run(t, "cluster", "drain", "91", "--within", "1ms").want(t, exitUsage, "", "~belongs to --wait")

@@ -34,16 +34,30 @@ drain back. To take a node out for good, use remove.`,
 			if err != nil {
 				return err
 			}
+			a.warnOfFewer(v, n)
 			request := wire.AdminRequest{Op: wire.AdminDrain, Node: n.ID}
 			if wait {
 				return a.changeAndWait(ctx, request, v.name(n.ID), within)
 			}
-			return a.change(ctx, request, v.name(n.ID)+" is being drained", v.name(n.ID)+" was being drained already")
+			return a.change(ctx, request, v.name(n.ID)+" is being drained:", v.name(n.ID)+" was being drained already")
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "return when the node has no replica any more")
 	cmd.Flags().DurationVar(&within, "within", 0, "wait no longer than `DURATION` (exit code 10 then; the drain goes on)")
 	return cmd
+}
+
+// warnOfFewer says so when the nodes that are left cannot hold as many copies as are
+// wanted.
+func (a *app) warnOfFewer(v *view, n *wire.NodeStatus) {
+	left := v.members()
+	if n.State != wire.NodeDraining && n.State != wire.NodeRemoved {
+		left--
+	}
+	if left < v.status.Replicas && left > 0 && !a.json {
+		fmt.Fprintf(a.env.Err, "%s without it there are %s: each partition will have %s instead of %d\n", a.errStyle().yellow("warning:"),
+			countOf(left, "node"), countOf(left, "copy"), v.status.Replicas)
+	}
 }
 
 // changeAndWait asks for a drain or a removal and shows how far it is until the node
@@ -150,11 +164,12 @@ restore a backup.`,
 						countOf(len(lost), "partition"), v.name(n.ID), ranges(lost))
 				}
 			}
+			a.warnOfFewer(v, n)
 			request := wire.AdminRequest{Op: wire.AdminRemove, Node: n.ID, Force: force}
 			if wait {
 				return a.changeAndWait(cmd.Context(), request, v.name(n.ID), within)
 			}
-			return a.change(cmd.Context(), request, v.name(n.ID)+" is being removed", v.name(n.ID)+" was being removed already")
+			return a.change(cmd.Context(), request, v.name(n.ID)+" is being removed:", v.name(n.ID)+" was being removed already")
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "at once: the node is down and will not come back")

@@ -81,7 +81,8 @@ type copies struct {
 }
 
 func (v *view) copies(p *wire.PartitionStatus) copies {
-	c := copies{wanted: len(p.Target)}
+	// The target follows one replica at a time: what is wanted in the end counts.
+	c := copies{wanted: max(len(p.Target), min(v.status.Replicas, v.members()))}
 	for i := range p.Replicas {
 		r := &p.Replicas[i]
 		if r.Role == wire.ReplicaLearner {

@@ -70,6 +70,9 @@ func bar(share float64) string {
 	return b + strings.Repeat("░", width-full)
 }
 
+// withoutBar takes the bar from the front of a status line.
+func withoutBar(text string) string { return strings.TrimLeft(text, "█▏▎▍▌▋▊▉░ ") }
+
 // progressText is a status line: a bar with a share and the time left where
 // the end is known, and always a count with its rate.
 func progressText(what string, done int64, share float64, known bool, elapsed time.Duration) string {
