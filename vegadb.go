@@ -58,13 +58,14 @@ func DefaultConfig() Config { return Config{Server: config.Default()} }
 
 // Node is a running node. Its methods are safe for concurrent use.
 type Node struct {
-	cfg    Config
-	live   *config.Live
-	node   *node.Node
-	server *server.Server
-	admin  *admin.HTTP // nil: none
-	users  *auth.Users // nil: none
-	certs  *certs.Certificates
+	cfg       Config
+	live      *config.Live
+	node      *node.Node
+	server    *server.Server
+	admin     *admin.HTTP // nil: none
+	users     *auth.Users // nil: none
+	certs     *certs.Certificates
+	peerCerts *certs.Certificates
 
 	adminAddr string
 	stopLoad  context.CancelFunc
@@ -154,19 +155,23 @@ func (n *Node) bind() (adminLn net.Listener, err error) {
 
 // open claims the data directory and starts to listen.
 func (n *Node) open(adminLn net.Listener) (err error) {
-	if n.node, err = node.Open(n.nodeOptions()); err != nil {
+	o, err := n.nodeOptions()
+	if err != nil {
+		return err
+	}
+	if n.node, err = node.Open(o); err != nil {
 		return err
 	}
 	n.cfg.Partitions = len(n.node.Partitions()) // the directory's, if the setting left it open
 	n.live = config.NewLive(n.cfg.Server)
-	o := server.Options{
+	so := server.Options{
 		Node: n.node, Live: n.live, Users: n.users, Logger: n.cfg.Logger, Version: Version,
 		Shutdown: n.cfg.OnShutdown, SettingsChanged: n.cfg.OnSettings, Facts: func() any { return n.Facts() },
 	}
 	if n.certs != nil {
-		o.TLS = n.certs.Config()
+		so.TLS = n.certs.Config()
 	}
-	n.server = server.New(o)
+	n.server = server.New(so)
 	if err := n.server.Start(n.cfg.Addr); err != nil {
 		return errors.Join(err, n.node.Close())
 	}
@@ -178,7 +183,7 @@ func (n *Node) open(adminLn net.Listener) (err error) {
 	return nil
 }
 
-func (n *Node) nodeOptions() node.Options {
+func (n *Node) nodeOptions() (node.Options, error) {
 	c := &n.cfg
 	o := node.Options{
 		Partitions: c.Partitions, Durability: durability(c.Fsync), MemoryLimit: c.MemoryLimit,
@@ -192,12 +197,15 @@ func (n *Node) nodeOptions() node.Options {
 	if !c.InMemory {
 		o.Dir = c.DataDir
 	}
-	return o
+	var err error
+	o.Cluster, err = n.clusterOptions()
+	return o, err
 }
 
 func (n *Node) load(ctx context.Context) {
 	defer close(n.loaded)
 	began := time.Now()
+	n.node.Advertise(n.advertised(), n.adminAddr)
 	if n.loadErr = n.node.Load(ctx); n.loadErr != nil {
 		return
 	}
@@ -239,8 +247,10 @@ func (n *Node) Reload() error {
 	if n.users != nil {
 		errs = append(errs, n.users.Reload())
 	}
-	if n.certs != nil {
-		errs = append(errs, n.certs.Reload())
+	for _, c := range []*certs.Certificates{n.certs, n.peerCerts} {
+		if c != nil {
+			errs = append(errs, c.Reload())
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -262,6 +272,7 @@ func (n *Node) Close(ctx context.Context) error {
 		defer close(n.closed)
 		n.stopLoad()
 		<-n.loaded
+		n.node.HandOver(ctx)
 		errs := []error{n.server.Stop(ctx)}
 		if n.admin != nil {
 			errs = append(errs, n.admin.Close(ctx))

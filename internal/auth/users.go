@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -31,8 +33,9 @@ type Users struct {
 	slots  chan struct{} // one per derivation that may run
 	macKey [32]byte      // of this process alone
 
-	reload sync.Mutex // one Reload at a time
-	table  atomic.Pointer[table]
+	reload   sync.Mutex // one Reload at a time
+	document []byte     // guarded by reload; in place of the file's contents, nil: none
+	table    atomic.Pointer[table]
 
 	mu       sync.Mutex
 	attempts map[attemptKey]*attempt // guarded by mu; those under way
@@ -82,11 +85,14 @@ func Load(fs vfs.FS, path string) (*Users, error) {
 func (s *Users) Reload() error {
 	s.reload.Lock()
 	defer s.reload.Unlock()
-	data, err := s.read()
-	if err != nil {
-		return fmt.Errorf("cannot read the users file: %w", err)
+	data, source, err := s.document, "the cluster's users", error(nil)
+	if data == nil {
+		source = s.path
+		if data, err = s.read(); err != nil {
+			return fmt.Errorf("cannot read the users file: %w", err)
+		}
 	}
-	accounts, err := parse(s.path, data)
+	accounts, err := parse(source, data)
 	if err != nil {
 		return err
 	}
@@ -101,6 +107,35 @@ func (s *Users) Reload() error {
 	}
 	s.table.Store(t)
 	return nil
+}
+
+// SetDocument puts a document of the users file's form in the place of the file; ""
+// takes that back. On error the users stay as they are.
+func (s *Users) SetDocument(document string) error {
+	var data []byte
+	if document != "" {
+		if _, err := parse("the cluster's users", []byte(document)); err != nil {
+			return err
+		}
+		data = []byte(document)
+	}
+	s.reload.Lock()
+	s.document = data
+	s.reload.Unlock()
+	return s.Reload()
+}
+
+// List reads a document of the users file's form and returns its users by name.
+func List(document string) ([]User, error) {
+	accounts, err := parse("users", []byte(document))
+	if err != nil {
+		return nil, err
+	}
+	users := make([]User, 0, len(accounts))
+	for _, name := range slices.Sorted(maps.Keys(accounts)) {
+		users = append(users, accounts[name].user)
+	}
+	return users, nil
 }
 
 func (s *Users) read() ([]byte, error) {

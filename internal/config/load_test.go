@@ -61,6 +61,9 @@ var companions = map[string][]string{
 	"tls-key":       {"tls-cert", "c"},
 	"tls-client-ca": {"tls-cert", "c", "tls-key", "k"},
 	"output-limit":  {"max-value-bytes", "1MiB"},
+	"peer-tls-cert": {"peer-tls-key", "k", "peer-tls-ca", "a"},
+	"peer-tls-key":  {"peer-tls-cert", "c", "peer-tls-ca", "a"},
+	"peer-tls-ca":   {"peer-tls-cert", "c", "peer-tls-key", "k"},
 }
 
 func TestEverySettingRoundTripsThroughFlagEnvironmentAndFile(t *testing.T) {

@@ -26,6 +26,18 @@ type Server struct {
 	ReadConsistency string        // one of ReadLevels
 	ReadMaxAge      time.Duration // of level bounded
 
+	// Cluster.
+	PeerAddr          string // PeerAuto, PeerNone or host:port
+	AdvertiseAddr     string // "": where the node listens
+	AdvertisePeerAddr string // likewise
+	Join              string // peer addresses, comma-separated
+	Zone              string
+	Capacity          int
+	Replicas          int
+	PeerTLSCert       string
+	PeerTLSKey        string
+	PeerTLSCA         string
+
 	// Log and snapshots.
 	LogSegmentBytes  int64
 	LogQueueBytes    int64
@@ -61,6 +73,12 @@ type Server struct {
 	ShutdownTimeout time.Duration
 }
 
+// Words for PeerAddr.
+const (
+	PeerAuto = "auto" // on loopback, at the data port plus 2, or at any port if that is taken
+	PeerNone = "none" // no peers
+)
+
 // The durability policies, as Server.Fsync names them.
 const (
 	FsyncAlways   = "always"
@@ -85,6 +103,10 @@ func Default() Server {
 
 		ReadConsistency: "linearizable",
 		ReadMaxAge:      time.Second,
+
+		PeerAddr: PeerAuto,
+		Capacity: 1,
+		Replicas: 3,
 
 		LogSegmentBytes:  64 << 20,
 		LogQueueBytes:    64 << 20,

@@ -17,7 +17,7 @@ const (
 
 // Groups returns the headings in order.
 func Groups() []string {
-	return []string{groupListen, groupData, groupLog, groupSecurity, groupLimits, groupProcess}
+	return []string{groupListen, groupData, groupCluster, groupLog, groupSecurity, groupLimits, groupProcess}
 }
 
 const (
@@ -30,7 +30,7 @@ const (
 func Settings() []*Setting {
 	var all []*Setting
 	for _, rows := range [][]*Setting{
-		listenSettings(), dataSettings(), logSettings(), securitySettings(), limitSettings(), processSettings(),
+		listenSettings(), dataSettings(), peerSettings(), logSettings(), securitySettings(), limitSettings(), processSettings(),
 	} {
 		all = append(all, rows...)
 	}
@@ -119,6 +119,65 @@ func dataSettings() []*Setting {
 			bind: func(c *Server) value {
 				return durationValue{&c.SweepBudget, 10 * time.Microsecond, 50 * time.Millisecond, false}
 			},
+		},
+	}
+}
+
+func peerSettings() []*Setting {
+	return []*Setting{
+		{
+			Name: "peer-addr", Group: groupCluster, Example: "127.0.0.1:8344",
+			Help:   "address for other nodes; auto: loopback, two above the data port; none: no peers",
+			Detail: "`auto` falls back to any free port. Anything but loopback needs `peer-tls-cert`, `peer-tls-key` and `peer-tls-ca`, or an explicit `allow-no-auth`. A node that keeps nothing on disk has no peers.",
+			bind:   func(c *Server) value { return stringValue{&c.PeerAddr, "host:port"} },
+		},
+		{
+			Name: "join", Group: groupCluster, Example: "10.0.0.1:8344,10.0.0.2:8344",
+			Help:   "peer addresses of members of the cluster that a new node joins",
+			Detail: "Only a node with a new data directory needs it; later it finds its peers by itself.",
+			bind:   func(c *Server) value { return stringValue{&c.Join, "host:port,…"} },
+		},
+		{
+			Name: "advertise-addr", Group: groupCluster, Example: "db1.example.com:8342",
+			Help: "where clients reach this node, if not at addr",
+			bind: func(c *Server) value { return stringValue{&c.AdvertiseAddr, "host:port"} },
+		},
+		{
+			Name: "advertise-peer-addr", Group: groupCluster, Example: "db1.example.com:8344",
+			Help: "where other nodes reach this node, if not at peer-addr",
+			bind: func(c *Server) value { return stringValue{&c.AdvertisePeerAddr, "host:port"} },
+		},
+		{
+			Name: "replicas", Group: groupCluster, Example: "5",
+			Help:   "copies of each partition, when this node begins a cluster",
+			Detail: "There are fewer while there are fewer nodes. Belongs to the cluster afterwards: `vega-client cluster settings replicas` changes it.",
+			bind:   func(c *Server) value { return intValue{&c.Replicas, 1, 9} },
+		},
+		{
+			Name: "zone", Group: groupCluster, Example: "rack-4",
+			Help: "what fails together with this node; copies go to different zones first",
+			bind: func(c *Server) value { return stringValue{&c.Zone, "name"} },
+		},
+		{
+			Name: "capacity", Group: groupCluster, Example: "2",
+			Help: "how much this node takes, relative to the others",
+			bind: func(c *Server) value { return intValue{&c.Capacity, 1, 1000} },
+		},
+		{
+			Name: "peer-tls-cert", Group: groupCluster, Example: "/etc/vegadb/peer.crt",
+			Help:   "PEM certificate chain of this node for its peers; reread on SIGHUP",
+			Detail: "Good for both server and client use. Traffic between nodes is then mutual TLS.",
+			bind:   func(c *Server) value { return stringValue{&c.PeerTLSCert, "file"} },
+		},
+		{
+			Name: "peer-tls-key", Group: groupCluster, Example: "/etc/vegadb/peer.key",
+			Help: "PEM private key of peer-tls-cert",
+			bind: func(c *Server) value { return stringValue{&c.PeerTLSKey, "file"} },
+		},
+		{
+			Name: "peer-tls-ca", Group: groupCluster, Example: "/etc/vegadb/peers-ca.crt",
+			Help: "PEM certificates that must have signed every peer's certificate",
+			bind: func(c *Server) value { return stringValue{&c.PeerTLSCA, "file"} },
 		},
 	}
 }

@@ -26,7 +26,59 @@ func (c *Server) Validate() error {
 	if c.DataDir == "" && !c.InMemory {
 		return &ValueError{"data-dir", errors.New("must not be empty unless in-memory is set")}
 	}
+	return c.checkPeers()
+}
+
+// checkPeers checks how the node meets other nodes.
+func (c *Server) checkPeers() error {
+	given := 0
+	for _, file := range []string{c.PeerTLSCert, c.PeerTLSKey, c.PeerTLSCA} {
+		if file != "" {
+			given++
+		}
+	}
+	if given != 0 && given != 3 {
+		return errors.New("peer-tls-cert, peer-tls-key and peer-tls-ca: give all three or none")
+	}
+	for name, addr := range map[string]string{"advertise-addr": c.AdvertiseAddr, "advertise-peer-addr": c.AdvertisePeerAddr} {
+		if host, port, err := net.SplitHostPort(addr); addr != "" && (err != nil || host == "" || port == "" || port == "0") {
+			return &ValueError{name, fmt.Errorf("%q is not host:port", addr)}
+		}
+	}
+	for _, addr := range c.Seeds() {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return &ValueError{"join", fmt.Errorf("%q is not host:port", addr)}
+		}
+	}
+	switch {
+	case c.PeerAddr == PeerAuto:
+		return nil
+	case c.PeerAddr == PeerNone:
+		if c.Join != "" {
+			return &ValueError{"join", errors.New("a node without peers (peer-addr none) cannot join a cluster")}
+		}
+		return nil
+	}
+	local, err := loopback(c.PeerAddr)
+	if err != nil {
+		return &ValueError{"peer-addr", fmt.Errorf("%w; nor auto, nor none", err)}
+	}
+	if !local && given == 0 && !c.AllowNoAuth {
+		return &ValueError{"peer-addr", fmt.Errorf("%s can be reached from other machines and nothing proves who is a peer: "+
+			"give --peer-tls-cert, --peer-tls-key and --peer-tls-ca, or --allow-no-auth if every host there is trusted", c.PeerAddr)}
+	}
 	return nil
+}
+
+// Seeds returns the addresses of Join.
+func (c *Server) Seeds() []string {
+	var seeds []string
+	for _, addr := range strings.Split(c.Join, ",") {
+		if addr = strings.TrimSpace(addr); addr != "" {
+			seeds = append(seeds, addr)
+		}
+	}
+	return seeds
 }
 
 // checkFront checks what is shown to clients: addresses, TLS, limits.

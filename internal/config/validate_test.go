@@ -12,6 +12,15 @@ func TestBindingBeyondLoopbackNeedsAPasswordOrTheFlagThatAllowsIt(t *testing.T) 
 		change func(*Server)
 		want   string // "": valid
 	}{
+		{"peers on another machine", func(c *Server) { c.PeerAddr = "10.0.0.1:8344" }, "peer-addr"},
+		{"peers on a trusted network", func(c *Server) { c.PeerAddr, c.AllowNoAuth = "10.0.0.1:8344", true }, ""},
+		{"peers who prove who they are", func(c *Server) {
+			c.PeerAddr, c.PeerTLSCert, c.PeerTLSKey, c.PeerTLSCA = "10.0.0.1:8344", "c", "k", "a"
+		}, ""},
+		{"a part of the peers' certificates", func(c *Server) { c.PeerTLSCert = "c" }, "peer-tls-cert"},
+		{"joining without peers", func(c *Server) { c.PeerAddr, c.Join = PeerNone, "127.0.0.1:1" }, "join"},
+		{"joining what is no address", func(c *Server) { c.Join = "127.0.0.1:1,there" }, "join"},
+		{"advertising no port", func(c *Server) { c.AdvertiseAddr = "host" }, "advertise-addr"},
 		{"loopback v4", func(c *Server) { c.Addr = "127.8.8.8:1" }, ""},
 		{"loopback v6", func(c *Server) { c.Addr = "[::1]:1" }, ""},
 		{"mapped loopback", func(c *Server) { c.Addr = "[::ffff:127.0.0.1]:1" }, ""},

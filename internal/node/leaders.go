@@ -215,3 +215,29 @@ func (n *Node) loneTopology() *wire.Topology {
 	}
 	return t
 }
+
+// Settled reports whether, as this node knows it, every partition has the replicas
+// that it should have, as many as are wanted and there are nodes for, and a leader.
+func (n *Node) Settled() bool {
+	if n.cluster == nil {
+		return true
+	}
+	view := n.meta.view.Load()
+	if view == nil || !n.Ready() {
+		return false
+	}
+	active := 0
+	for i := range view.Members {
+		if view.Members[i].State == meta.Active {
+			active++
+		}
+	}
+	t, _ := n.Topology()
+	for i := range view.Placements {
+		pl := &view.Placements[i]
+		if !pl.Settled() || len(pl.Actual) != min(view.Replicas, max(active, 1)) || t.Partitions[i].Leader == wire.NoLeader {
+			return false
+		}
+	}
+	return true
+}

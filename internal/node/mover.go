@@ -75,6 +75,10 @@ func (w *worker) mind() {
 // configuration if the meta state does not know it yet.
 func (w *worker) drive(st *replica.Status, pl *meta.Placement, now time.Time) *meta.GroupReport {
 	s := w.n.cluster.steps[st.Group]
+	if w.n.cluster.stopping.Load() {
+		w.prefer(st, pl, now)
+		return nil
+	}
 	if st.Transferring || st.Conf.Joint() || st.Applied < st.Conf.Index {
 		return nil
 	}
@@ -200,6 +204,54 @@ func (w *worker) prefer(st *replica.Status, pl *meta.Placement, now time.Time) {
 			return
 		}
 	}
+}
+
+// handOverPatience bounds HandOver.
+const handOverPatience = 5 * time.Second
+
+// HandOver gives the leadership of every group to another node, before this one
+// stops, so that no client has to wait for an election. It returns when that is done,
+// or cannot be done in time.
+func (n *Node) HandOver(ctx context.Context) {
+	if n.cluster == nil || !n.ready.Load() || !n.clustered.Load() {
+		return
+	}
+	n.cluster.stopping.Store(true)
+	n.worker.do(n.tellLeaders)
+	ctx, cancel := context.WithTimeout(ctx, handOverPatience)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		left := 0
+		if !n.worker.ask(func() {
+			n.worker.minded = time.Time{}
+			left = n.toHandOver()
+		}) || left == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			n.logger.Warn("leadership was not handed over in time; other nodes will elect", "groups", left)
+			return
+		}
+	}
+}
+
+// toHandOver counts the groups led here that another node could lead. On the worker.
+func (n *Node) toHandOver() (count int) {
+	n.worker.host.Groups(func(group uint32) {
+		if st, ok := n.worker.host.Status(group); !ok || !st.Leads {
+			return
+		}
+		able := false
+		n.worker.host.Progress(group, func(p replica.Progress) { able = able || p.CaughtUp && !p.Learner })
+		if able {
+			count++
+		}
+	})
+	return count
 }
 
 // report tells the meta group what groups consist of. It is told once; should that

@@ -449,6 +449,9 @@ func (h *Host) StateRecords() []wal.Record {
 		if hard.Term < r.written.Term {
 			hard = r.written
 		}
+		// These records are nobody's promise: what is told to others waits for its own. But
+		// nothing older may follow them.
+		r.recorded = true
 		recs = append(recs, StateRecord(r.c.Group, hard))
 	}
 	return recs

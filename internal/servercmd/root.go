@@ -40,6 +40,7 @@ func newRoot(env *Env) *cobra.Command {
 	}
 	root.SetVersionTemplate("vega-server {{.Version}}\n")
 	config.AddFlags(root.Flags())
+	dev := root.Flags().Int("dev", 0, "run that many nodes in this process, on loopback, as one cluster")
 	root.Flags().SortFlags = false
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return config.FlagError(err) })
 	root.Args = func(cmd *cobra.Command, args []string) error {
@@ -56,6 +57,9 @@ func newRoot(env *Env) *cobra.Command {
 		c, _, err := config.Resolve(cmd.Flags(), env.Environ, env.ReadFile)
 		if err != nil {
 			return err
+		}
+		if cmd.Flags().Changed("dev") {
+			return runDev(env, c, *dev, cmd.Flags().Changed("data-dir"))
 		}
 		return runServer(env, c)
 	}
@@ -95,11 +99,16 @@ Examples:
   vega-server --fsync everysec --memory-limit 2GiB      faster writes, a second at risk
   vega-server --config /etc/vegadb/vega-server.toml     settings from a file
   VEGA_LOG_FORMAT=json vega-server                      settings from the environment
+  vega-server --dev 3                                   a cluster of three in one process, for trying
+  vega-server --addr 10.0.0.2:8342 --peer-addr 10.0.0.2:8344 --join 10.0.0.1:8344 …
+                                                        one more node of a cluster
 
 Every setting below can be a flag, a line of the file (memory-limit = "2GiB") or a
 variable (VEGA_MEMORY_LIMIT=2GiB); a flag overrides a variable, and that the file.
 
   --config file                       TOML file of settings
+  --dev n                             run n nodes in this process, on loopback, as one cluster: for trying. Data is
+                                      temporary unless --data-dir is given; --addr is the first node's
   --help                              this text
 
 `)
