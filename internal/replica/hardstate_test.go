@@ -20,8 +20,8 @@ func TestTheRecordedTermNeverGoesBackForAGroupThatBeginsWithASnapshot(t *testing
 		t.Fatal(err)
 	}
 	records = append(records, fx.Records...)
-	if len(records) < 2 {
-		t.Fatalf("%d records, want one of the shortening and one of the first work", len(records))
+	if len(records) == 0 {
+		t.Fatal("no record of the hard state")
 	}
 	for _, rec := range records {
 		if rec.Type == RecordState && rec.Term < snapshotTerm {
