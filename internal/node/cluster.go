@@ -69,6 +69,7 @@ type cluster struct {
 	pace      pace
 	sending   chan struct{} // slots for snapshots on their way out
 	listeners []func()
+	control   chan struct{}   // wakes the controller
 	ctx       context.Context // ends with Close
 	cancel    context.CancelFunc
 	// mover's memory, the worker's own.
@@ -114,7 +115,7 @@ func (n *Node) openCluster() error {
 	c := &cluster{
 		o: *o, boot: binary.LittleEndian.Uint64(boot[:]) | 1, self: ring.NodeID(n.dir.Node),
 		resting: make(map[ring.NodeID]bool), arrived: make(map[uint32]arrival), gone: make(map[uint32]uint64),
-		sending: make(chan struct{}, maxSending), steps: make(map[uint32]step),
+		sending: make(chan struct{}, maxSending), control: make(chan struct{}, 1), steps: make(map[uint32]step),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.leaders.init(len(n.partitions) + 1)
@@ -326,7 +327,12 @@ func (n *Node) metaChanged() {
 		}
 	}
 	n.topologyChanged()
+	n.worker.mindNow.Store(true)
 	n.worker.poke()
+	select {
+	case n.cluster.control <- struct{}{}:
+	default: // the controller will look anyway
+	}
 }
 
 // welcome makes an empty replica for a group that writes to this node for the first
@@ -364,6 +370,8 @@ func (n *Node) groupChanged(group uint32) {
 		p.leads.Store(st.Leads)
 		p.readable.Store(len(st.Conf.Voters) > 0 && !st.Installing)
 	}
+	n.worker.mindNow.Store(true)
+	n.worker.poke()
 	changed := false
 	switch {
 	case st.Leads:

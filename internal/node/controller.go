@@ -54,6 +54,7 @@ func settingOf(view *meta.State, key string) string {
 
 const (
 	controlEvery = 250 * time.Millisecond
+	controlApart = 10 * time.Millisecond
 	// firstImpressions is how long a node that has begun to lead the meta group waits until
 	// it believes that those it has not heard of are down.
 	firstImpressions = 5 * time.Second
@@ -71,6 +72,12 @@ func (n *Node) runController() {
 		case <-n.stop:
 			return
 		case <-tick.C:
+		case <-n.cluster.control:
+			select { // what one change brings comes together
+			case <-time.After(controlApart):
+			case <-n.stop:
+				return
+			}
 		}
 		view := n.meta.view.Load()
 		v := meta.View{NowMs: n.Now(), Alive: map[ring.NodeID]bool{}, Leaderless: map[int]bool{}, MetaCaughtUp: map[uint64]bool{}}

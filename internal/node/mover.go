@@ -26,6 +26,8 @@ type step struct {
 
 const (
 	mindEvery = 100 * time.Millisecond
+	// mindApart is the least time between two looks, however much happens.
+	mindApart = 5 * time.Millisecond
 	// stepPatience is how long a change of the configuration may take to show until it is
 	// tried again.
 	stepPatience = 2 * time.Second
@@ -37,9 +39,10 @@ const (
 // On the worker.
 func (w *worker) mind() {
 	now := time.Now()
-	if now.Sub(w.minded) < mindEvery {
+	if passed := now.Sub(w.minded); passed < mindEvery && (passed < mindApart || !w.mindNow.Load()) {
 		return
 	}
+	w.mindNow.Store(false)
 	w.minded = now
 	view := w.n.meta.view.Load()
 	if view == nil || !w.n.ready.Load() {

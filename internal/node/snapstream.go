@@ -64,7 +64,7 @@ func (n *Node) sendSnapshot(ctx context.Context, s replica.SendSnapshot) error {
 	header = binary.LittleEndian.AppendUint64(header, s.To)
 	header = binary.LittleEndian.AppendUint64(header, s.From)
 	header = binary.LittleEndian.AppendUint64(header, s.Term)
-	n.logger.Info("sending a snapshot", "group", s.Group, "index", m.Index, "to", s.Node, "bytes", size)
+	n.logger.Debug("sending a snapshot", "group", s.Group, "index", m.Index, "to", s.Node, "bytes", size)
 	return n.cluster.transport.SendSnapshot(ctx, s.Node, header, size, f, n.paced(s.Group))
 }
 
@@ -215,7 +215,7 @@ func (n *Node) install(a arrival) error {
 	p.applied.Store(m.Index)
 	p.snapshotIndex.Store(m.Index)
 	n.now.reached(m.Stamp)
-	n.logger.Info("a snapshot was installed", "partition", p.Number, "index", m.Index, "entries", p.Table.Len())
+	n.logger.Debug("a snapshot was installed", "partition", p.Number, "index", m.Index, "entries", p.Table.Len())
 	return snapshot.Prune(n.fs, n.dir.SnapshotDir(), m.Group, n.opts.SnapshotKeep)
 }
 

@@ -39,6 +39,7 @@ type worker struct {
 	tasks    sync.WaitGroup // snapshots on their way
 	recs     []*wal.Record  // scratch
 	minded   time.Time      // when mind last ran
+	mindNow  atomic.Bool    // something has changed that mind should look at
 	lost     []ring.NodeID  // peers that a frame did not reach
 }
 
