@@ -42,8 +42,8 @@ type conn struct {
 	args     [][]byte
 	w        resp.Writer // a local reply being written
 	names    clientNames
-	reads    readLevel
-	nativeUp bool // the native handshake is over
+	reads    reads // but for reads.seen
+	nativeUp bool  // the native handshake is over
 
 	// Read by others: CLIENT LIST.
 	info       atomic.Pointer[clientInfo]

@@ -13,7 +13,7 @@ type handler func(c *conn, spec *command.Spec, args [][]byte)
 // without one is a node's and not a router's.
 func newHandlers() []handler {
 	named := map[string]handler{}
-	for _, group := range []map[string]handler{connectionHandlers(), clientHandlers(), keyspaceHandlers(), serverHandlers(), clusterHandlers()} {
+	for _, group := range []map[string]handler{connectionHandlers(), clientHandlers(), keyspaceHandlers(), serverHandlers(), clusterHandlers(), vegaHandlers()} {
 		for name, h := range group {
 			named[name] = h
 		}

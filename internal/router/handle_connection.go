@@ -51,7 +51,10 @@ func handleQuit(c *conn, _ *command.Spec, _ [][]byte) {
 // handleReset brings the connection back to how it was when it was opened.
 func handleReset(c *conn, _ *command.Spec, _ [][]byte) {
 	c.w.Proto = 2
-	c.names, c.reads = clientNames{}, readLevel{}
+	c.names = clientNames{}
+	c.mu.Lock()
+	c.reads = reads{}
+	c.mu.Unlock()
 	if c.r.users != nil {
 		c.user = nil
 		c.setParserLimits()

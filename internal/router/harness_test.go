@@ -212,3 +212,5 @@ func (c *raw) wantClosed() {
 }
 
 func isReset(err error) bool { return strings.Contains(err.Error(), "reset") }
+
+func bufioReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/auth"
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/resp"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -152,8 +153,8 @@ var (
 	errMayNot       = &wire.Error{Status: wire.PermissionDenied, Text: "the user's role does not allow this operation"}
 	errKeyForbidden = &wire.Error{Status: wire.PermissionDenied, Text: "the key is outside the user's prefixes"}
 	errAskANode     = &wire.Error{Status: wire.Unsupported, Text: "a router does not serve this operation: ask a node"}
-	errPartitions   = &wire.Error{Status: wire.InvalidArgument, Text: "the keys of the command are in more than one partition"}
-	errNoKeyCommand = &wire.Error{Status: wire.InvalidArgument, Text: "the command has no keys"}
+	errPartitions   = &wire.Error{Status: wire.InvalidArgument, Text: "the command's keys are in several partitions: send a command for each"}
+	errNotKeyed     = &wire.Error{Status: wire.Unsupported, Text: "only commands about keys can be sent this way"}
 )
 
 // nativeCall is one request of a native client. Its frame is a view of the input until
@@ -398,13 +399,23 @@ func (n *nativeCall) command() error {
 		args = append(args, arg)
 	}
 	spec, err := command.Resolve(args)
-	if err != nil {
-		return &wire.Error{Status: wire.InvalidArgument, Text: err.Error()}
+	if err == nil && spec.Check != nil {
+		err = spec.Check(args)
+	}
+	if err != nil { // as the command itself would say it
+		w := resp.Writer{Proto: int(in.RESPVersion)}
+		writeError(&w, err)
+		n.answer(&wire.Response{Body: w.Buf})
+		return nil
 	}
 	if spec.Kind == command.KindServer {
-		return errNoKeyCommand
+		return errNotKeyed
 	}
-	if err := n.c.permit(spec, args); err != nil {
+	switch n.c.permit(spec, args) {
+	case nil:
+	case errNoKeys:
+		return errKeyForbidden
+	default:
 		return errMayNot
 	}
 	first, step, count := spec.KeyRange(args)

@@ -22,6 +22,7 @@ type request struct {
 	// guarded by the connection's mu; none is added once the task has been sent.
 	merged   []*slot
 	canMerge bool
+	session  bool // the connection reads what it has seen: see conn.session
 }
 
 // keyHash tells keys apart for order. The seed is the process's: nobody can make
@@ -33,8 +34,14 @@ func (c *conn) run(t *task) {
 	defer c.r.work.Done()
 	ctx, cancel := context.WithDeadline(c.ctx, t.deadline)
 	defer cancel()
+	if t.session && !t.req.Writes() {
+		c.session(t)
+	}
 	var reply wire.Response
 	err := c.r.forward(ctx, t.partition, &t.req, &reply)
+	if t.session && err == nil {
+		c.saw(t.partition, &reply)
+	}
 	t.done(&reply, err)
 	c.mu.Lock()
 	ready := c.order.remove(t, nil)

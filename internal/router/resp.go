@@ -10,20 +10,6 @@ import (
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
-// readLevel is what a connection has chosen for its reads.
-type readLevel struct {
-	level wire.Consistency
-	arg   uint64
-}
-
-// ask writes the choice into a read.
-func (l readLevel) ask(req *wire.Request) {
-	if l.level != wire.ConsistencyDefault {
-		req.Flags |= wire.FlagConsistency
-		req.Consistency, req.ConsistencyArg = l.level, l.arg
-	}
-}
-
 // takeRESP executes the commands at the front of the input.
 func (c *conn) takeRESP() {
 	progress := false
@@ -239,8 +225,9 @@ func (c *conn) newTask(spec *command.Spec, partition int) *task {
 	t.req.Op = wire.OpCommand
 	if spec.Kind == command.KindRead {
 		t.req.OpFlags = wire.CommandReads
-		c.reads.ask(&t.req)
 	}
+	c.reads.ask(&t.req)
+	t.session = c.reads.level == wire.SessionReads
 	t.deadline = time.Now().Add(c.r.opts.Settings.RequestTimeout)
 	return t
 }
