@@ -57,6 +57,7 @@ type conn struct {
 	replies  replies   // guarded by mu
 	inFlight int       // requests not answered; guarded by mu
 	inBytes  int       // their size; guarded by mu
+	pace     pace      // guarded by mu
 	out      [][]byte  // ready to be sent; guarded by mu
 	outBytes int       // in out and in the writer's hands; guarded by mu
 	held     int       // bytes of replies that were counted in the router's total; guarded by mu
@@ -81,6 +82,7 @@ func (r *Router) newConn(raw net.Conn, remote, local netip.AddrPort) *conn {
 	c := &conn{r: r, id: r.nextID.Add(1), nc: raw, raw: raw, remote: remote, local: local, openedAt: r.opts.Clock()}
 	c.ctx, c.cancel = context.WithCancel(r.ctx)
 	c.room.L, c.work.L = &c.mu, &c.mu
+	c.pace.allowed = int(max(leastWindow, min(firstWindow, r.front.OutputLimit/(2*r.front.MaxValueBytes))))
 	if r.tls != nil {
 		c.nc = tls.Server(raw, r.tls)
 	}
@@ -284,7 +286,7 @@ func (c *conn) leftOver(progress bool) {
 // returned true is followed by one answered.
 func (c *conn) admit(size, window int) bool {
 	c.mu.Lock()
-	for !c.broken && (c.inFlight >= window || c.outBytes >= pauseOutput ||
+	for !c.broken && (c.inFlight >= c.pace.window(window, c.r.replyBudget()) || c.outBytes >= pauseOutput ||
 		c.inFlight > 0 && int64(c.inBytes+size) > c.r.front.MaxPipelineBytes) {
 		c.work.Signal()
 		c.room.Wait()
@@ -299,6 +301,7 @@ func (c *conn) admit(size, window int) bool {
 	select {
 	case c.r.slots <- struct{}{}:
 	default:
+		c.work.Signal() // what was answered by now goes out while we wait
 		select {
 		case c.r.slots <- struct{}{}:
 		case <-c.ctx.Done():

@@ -110,6 +110,7 @@ func handleAuth(c *conn, _ *command.Spec, args [][]byte) {
 // authenticate checks a password, and writes the refusal if it is wrong. It takes as
 // long as a key derivation does: nothing else of this connection goes on meanwhile.
 func (c *conn) authenticate(name, password string) bool {
+	c.work.Signal() // what was answered by now goes out meanwhile
 	user, err := c.r.users.Login(c.r.failures, c.remote.Addr(), name, password)
 	var limited *auth.LimitedError
 	switch {

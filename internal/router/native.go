@@ -330,6 +330,7 @@ func (n *nativeCall) answer(reply *wire.Response) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.broken {
+		c.pace.note(len(buf))
 		c.hold(len(buf))
 		c.send(buf)
 	}

@@ -29,24 +29,28 @@ func newShuffler(seed uint64) *shuffler {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = func() { cancel(); s.done.Wait() }
 	s.done.Go(func() {
+		quiet := time.NewTicker(time.Millisecond)
+		defer quiet.Stop()
 		for {
 			select {
 			case <-s.some:
+				for s.release(4) { // gather some, to have a choice
+				}
+			case <-quiet.C: // no more will come before one goes
+				s.release(1)
 			case <-ctx.Done():
 				return
-			}
-			for s.release() {
 			}
 		}
 	})
 	return s
 }
 
-// release lets one request go; false: none waits.
-func (s *shuffler) release() bool {
+// release lets one request go when so many wait; false: fewer do.
+func (s *shuffler) release(least int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.parked) == 0 {
+	if len(s.parked) < least {
 		return false
 	}
 	i := s.rand.IntN(len(s.parked))
@@ -55,6 +59,7 @@ func (s *shuffler) release() bool {
 	return true
 }
 
+// hold is what a fake cluster does before it executes.
 func (s *shuffler) hold(ctx context.Context, _ int, _ *wire.Request, _ *wire.Response) (bool, error) {
 	ch := make(chan struct{})
 	s.mu.Lock()

@@ -253,6 +253,7 @@ func (c *conn) fill(s *slot, buf []byte) {
 	if c.broken {
 		return
 	}
+	c.pace.note(len(buf))
 	c.hold(len(buf))
 	c.replies.pop(c.send)
 }
