@@ -143,10 +143,11 @@ func frontRows() []*SettingOf[Router] {
 	}
 	// What differs from the server's words.
 	details := map[string]string{
-		"max-pipeline-bytes": "Beside one command of `max-query-bytes`. Commands wait for others before them that name the same key.",
+		"max-pipeline-bytes": "A larger one goes alone. Further input is left unread.",
 		"shutdown-timeout":   "Connections that are still busy are closed then.",
 		"max-value-bytes":    "Larger ones are refused here, before the cluster sees them; it has a limit of its own.",
 	}
+	helps := map[string]string{"max-pipeline-bytes": "size of the requests of one connection that are under way at once"}
 	examples := map[string]string{
 		"tls-cert": "/etc/vegadb/front.crt", "tls-key": "/etc/vegadb/front.key",
 	}
@@ -159,6 +160,9 @@ func frontRows() []*SettingOf[Router] {
 		}
 		if row.Group == groupData {
 			row.Group = groupLimits
+		}
+		if text, ok := helps[name]; ok {
+			row.Help = text
 		}
 		if text, ok := details[name]; ok {
 			row.Detail = text

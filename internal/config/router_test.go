@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -120,4 +122,23 @@ func TestRouterParametersSpeakRedisUnderRedisNames(t *testing.T) {
 			t.Errorf("%s = %q, want %q", name, got[name], want)
 		}
 	}
+}
+
+func TestTheRoutersDocumentationIsWhatTheTableSays(t *testing.T) {
+	const begin, end = "<!-- settings:begin, written by go test ./internal/config -update -->\n", "<!-- settings:end -->"
+	path := filepath.Join("..", "..", "docs", "router.md")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no place for the settings", path)
+	}
+	golden(t, path, before+begin+RouterMarkdown()+"\n"+end+after)
+}
+
+func TestTheRoutersHelpIsWhatTheTableSays(t *testing.T) {
+	golden(t, filepath.Join("testdata", "router-help.golden"), RouterTable().Help())
 }

@@ -59,7 +59,6 @@ type conn struct {
 	inBytes  int       // their size; guarded by mu
 	pace     pace      // guarded by mu
 	out      [][]byte  // ready to be sent; guarded by mu
-	outBytes int       // in out and in the writer's hands; guarded by mu
 	held     int       // bytes of replies that were counted in the router's total; guarded by mu
 	stopping bool      // no further input is taken; guarded by mu
 	closing  bool      // ended by the router: reply, then close; guarded by mu
@@ -70,7 +69,8 @@ type conn struct {
 // Bounds of one connection.
 const (
 	maxPipeline   = 1024     // requests not answered, of RESP
-	pauseOutput   = 1 << 20  // bytes of ready replies at which no further request is taken
+	maxReplies    = 8192     // replies that have not left, of RESP
+	pauseOutput   = 1 << 20  // bytes of replies that have not left at which no further request is taken
 	firstBuffer   = 4 << 10  // of the reader, and what an idle connection keeps
 	keepBuffer    = 64 << 10 // the largest buffer that is kept between requests
 	joinedReply   = 16 << 10 // replies up to here are copied together, larger ones sent as they are
@@ -286,7 +286,7 @@ func (c *conn) leftOver(progress bool) {
 // returned true is followed by one answered.
 func (c *conn) admit(size, window int) bool {
 	c.mu.Lock()
-	for !c.broken && (c.inFlight >= c.pace.window(window, c.r.replyBudget()) || c.outBytes >= pauseOutput ||
+	for !c.broken && (c.inFlight >= c.pace.window(window, c.r.replyBudget()) || c.crowded() ||
 		c.inFlight > 0 && int64(c.inBytes+size) > c.r.front.MaxPipelineBytes) {
 		c.work.Signal()
 		c.room.Wait()
@@ -315,6 +315,10 @@ func (c *conn) admit(size, window int) bool {
 	c.r.stats.inFlight.Add(1)
 	return true
 }
+
+// crowded reports whether replies that have not left are reason enough to take no
+// further request, be they ready or behind one that is not. c.mu is held.
+func (c *conn) crowded() bool { return c.held >= pauseOutput || c.replies.n >= maxReplies }
 
 // answered takes an admit back. c.mu is held.
 func (c *conn) answered(size int) {
@@ -355,7 +359,6 @@ func (c *conn) send(buf []byte) {
 	} else {
 		c.out = append(c.out, buf)
 	}
-	c.outBytes += len(buf)
 }
 
 // hold counts n more bytes of replies in memory, and ends the connection when they
@@ -421,7 +424,6 @@ func (c *conn) writeChunk(chunk []byte) bool {
 		c.r.stats.bytesOut.Add(uint64(len(part)))
 	}
 	c.mu.Lock()
-	c.outBytes -= len(chunk)
 	c.hold(-len(chunk))
 	c.mu.Unlock()
 	c.room.Signal()

@@ -183,6 +183,27 @@ func TestOutputAboveTheLimitEndsTheConnection(t *testing.T) {
 	r.eventually("the log says why", func() bool { return strings.Contains(r.log.String(), "output-limit is 16777216") })
 }
 
+func TestRepliesBehindASlowOneAreBounded(t *testing.T) {
+	f := newFakeCluster(t)
+	b := newBlocker()
+	b.on(f, func([]string) bool { return true })
+	r := startRouter(t, f)
+	c := r.dial()
+	const n = 100_000
+	go io.WriteString(c, "GET slow\r\n"+strings.Repeat("PING\r\n", n))
+	b.wait(t)
+	r.eventually("replies gather", func() bool { return r.held.Load() == (maxReplies-1)*int64(len("+PONG\r\n")) })
+	close(b.release)
+	if got := c.reply(); got != "(nil)" {
+		t.Errorf("%q", got)
+	}
+	for range n {
+		if got := c.reply(); got != "PONG" {
+			t.Fatalf("%q", got)
+		}
+	}
+}
+
 func TestAPeerThatDoesNotReadIsGivenUp(t *testing.T) {
 	f := newFakeCluster(t)
 	f.data["big"] = strings.Repeat("x", 1<<20)

@@ -11,6 +11,7 @@ type slot struct {
 // the requests. Guarded by the connection's mu.
 type replies struct {
 	head, tail *slot
+	n          int
 }
 
 // push adds the place of the next reply.
@@ -22,6 +23,7 @@ func (q *replies) push() *slot {
 		q.tail.next = s
 	}
 	q.tail = s
+	q.n++
 	return s
 }
 
@@ -32,6 +34,7 @@ func (q *replies) pop(take func([]byte)) {
 	for q.head != nil && q.head.done {
 		take(q.head.buf)
 		q.head = q.head.next
+		q.n--
 	}
 	if q.head == nil {
 		q.tail = nil

@@ -71,7 +71,7 @@ func (c *conn) respond() {
 			s.buf, s.done = buf, true
 		}
 	}
-	for c.outBytes >= pauseOutput && !c.broken { // a few bytes can ask for any amount of output
+	for c.crowded() && !c.broken { // a few bytes can ask for any amount of output
 		c.work.Signal()
 		c.room.Wait()
 	}
