@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"time"
 
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -47,15 +48,29 @@ func (c *Client) Forward(ctx context.Context, partition int, req *wire.Request, 
 	return nil
 }
 
-// Limits returns the limits of a node that the client is connected to, or the
-// defaults while there is none: what Forward may be given.
-func (c *Client) Limits() wire.Limits {
+// Offer is what a node has told in its handshake: what a proxy may pass on to it, and
+// offer to its own clients.
+type Offer struct {
+	Limits   wire.Limits
+	Sessions bool   // it keeps sessions
+	ClockMs  uint64 // its clock now, unix ms; 0 if it did not tell
+}
+
+// Offer returns that of a node that the client is connected to; false while there is
+// none.
+func (c *Client) Offer() (Offer, bool) {
 	for _, n := range *c.all.Load() {
 		for _, l := range n.links {
-			if cn := l.conn.Load(); cn != nil {
-				return cn.limits
+			cn := l.conn.Load()
+			if cn == nil {
+				continue
 			}
+			o := Offer{Limits: cn.limits, Sessions: cn.sessions}
+			if cn.timeMs != 0 {
+				o.ClockMs = cn.timeMs + uint64(time.Since(cn.born)/time.Millisecond)
+			}
+			return o, true
 		}
 	}
-	return wire.DefaultLimits()
+	return Offer{}, false
 }

@@ -85,15 +85,17 @@ func TestForwardTellsWhatItCannotKnow(t *testing.T) {
 	})
 }
 
-func TestLimitsAreTheServers(t *testing.T) {
+func TestOfferIsWhatTheServerHasTold(t *testing.T) {
 	s := newFakeServer(t)
+	now := uint64(time.Now().Add(-time.Hour).UnixMilli())
 	s.hello = func(h wire.ClientHello) wire.ServerHello {
 		l := wire.DefaultLimits()
 		l.MaxValue = 12345
-		return wire.ServerHello{Version: h.Negotiate(), Limits: l, ClusterID: "c"}
+		return wire.ServerHello{Version: h.Negotiate(), Limits: l, ClusterID: "c", Features: h.Features & wire.FeatureSessions, TimeMs: now}
 	}
 	c := open(t, s)
-	if l := c.Limits(); l.MaxValue != 12345 {
-		t.Errorf("%+v", l)
+	o, ok := c.Offer()
+	if !ok || o.Limits.MaxValue != 12345 || !o.Sessions || o.ClockMs < now || o.ClockMs > now+60_000 {
+		t.Errorf("%+v, %v", o, ok)
 	}
 }

@@ -30,4 +30,6 @@ type view struct {
 	Leaderless int // partitions without a known leader
 	Limits     wire.Limits
 	Features   wire.Features
+	// ClockAheadMs is how far the cluster's clock is ahead of this machine's.
+	ClockAheadMs int64
 }

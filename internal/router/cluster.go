@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/prakashpandey/vegadb/client"
 	"github.com/prakashpandey/vegadb/internal/config"
@@ -101,8 +102,15 @@ func (b cluster) Flush(ctx context.Context) error { return b.c.Flush(ctx) }
 // Close implements backend.
 func (b cluster) Close() error { return b.c.Close() }
 
-// View implements backend.
+// errNoNode is why nothing is known of the cluster. Never changed.
+var errNoNode = errors.New("no node is connected")
+
+// View implements backend. The topology is what the client goes by; that a node answers
+// is asked.
 func (b cluster) View(ctx context.Context) (*view, error) {
+	if err := b.c.Ping(ctx); err != nil {
+		return nil, err
+	}
 	t, err := b.c.Topology(ctx)
 	if err != nil {
 		return nil, err
@@ -110,7 +118,17 @@ func (b cluster) View(ctx context.Context) (*view, error) {
 	if len(t.Partitions) == 0 {
 		return nil, errors.New("the cluster has no partitions yet")
 	}
-	v := &view{ClusterID: t.ClusterID, Partitions: len(t.Partitions), Epoch: t.Epoch, Nodes: len(t.Nodes), Limits: b.c.Limits()}
+	offer, ok := b.c.Offer()
+	if !ok {
+		return nil, errNoNode
+	}
+	v := &view{ClusterID: t.ClusterID, Partitions: len(t.Partitions), Epoch: t.Epoch, Nodes: len(t.Nodes), Limits: offer.Limits}
+	if offer.Sessions {
+		v.Features = wire.FeatureSessions
+	}
+	if offer.ClockMs != 0 {
+		v.ClockAheadMs = int64(offer.ClockMs) - time.Now().UnixMilli()
+	}
 	for _, n := range t.Nodes {
 		if n.State == wire.NodeDown {
 			v.NodesDown++

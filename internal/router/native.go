@@ -101,7 +101,8 @@ func (c *conn) greet(data []byte) int {
 	c.nativeUp = true
 	reply := wire.ServerHello{
 		Status: wire.OK, Version: version, Limits: c.r.limits(), Epoch: epoch, Features: hello.Features & v.Features & wire.FeatureSessions,
-		NodeID: c.r.nodeID, ClusterID: v.ClusterID, ServerVersion: c.r.opts.Version, TimeMs: uint64(c.r.opts.Clock().UnixMilli()),
+		NodeID: c.r.nodeID, ClusterID: v.ClusterID, ServerVersion: c.r.opts.Version,
+		TimeMs: uint64(c.r.opts.Clock().UnixMilli() + v.ClockAheadMs), // sessions are born by the cluster's clock
 	}
 	c.sendNow(reply.Append(nil))
 	return took
@@ -436,6 +437,10 @@ func (n *nativeCall) scan() error {
 	var scan wire.ScanBody
 	if err := scan.Decode(n.req.Body, &n.lim); err != nil {
 		return err
+	}
+	if n.req.Flags&wire.FlagConsistency != 0 && n.req.Consistency >= wire.SessionReads {
+		// Replicas would take turns, and each would start the partition over.
+		n.req.Flags &^= wire.FlagConsistency
 	}
 	p := partitionOf(scan.Cursor)
 	if p >= n.view.Partitions {

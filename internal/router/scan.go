@@ -123,9 +123,8 @@ func (c *conn) scanPage(cursor uint64, pattern []byte, limit int, visit func(key
 		Op: wire.OpScan, OpFlags: wire.ScanKeysOnly,
 		Body: wire.AppendScan(nil, cursor, uint32(limit), literalPrefix(pattern)),
 	}
-	if c.reads.level != wire.SessionReads { // a node's own level is no weaker
-		c.reads.ask(&req)
-	}
+	// Without the connection's level: the leader has to be asked, page after page. Another
+	// replica would start the partition over.
 	var reply wire.Response
 	if err := c.r.forward(ctx, partitionOf(cursor), &req, &reply); err != nil {
 		return 0, err

@@ -5,9 +5,47 @@ import (
 	"github.com/prakashpandey/vegadb/internal/store"
 )
 
-// A scan's cursor holds the partition above cursorBits and its table's own cursor
-// below, as docs/protocol.md says. The cursor 0 starts a scan and ends it.
-const cursorBits = 48
+// A scan's cursor, as docs/protocol.md says:
+//
+//	63     48 47           16 15      0
+//	partition | place in table | tag
+//
+// The place is the upper part of the table's own cursor, which it stays when rounded
+// down: some entries may come twice. The tag tells whose table it is a place in, since
+// each has an order of its own: a cursor that another node gave, or this one before it
+// restarted or got the partition anew, starts the partition over rather than leave out what
+// is elsewhere here. So a cursor is good on every node, for clients that a proxy or a
+// failover takes from one to another. With a place of 0 there is no tag. The cursor 0
+// starts a scan and ends it.
+const (
+	cursorBits = 48
+	tagBits    = 16
+	tagMask    = 1<<tagBits - 1
+)
+
+// tagOf tells a table from others but for one in 32,768. It is never 0.
+func tagOf(t *store.Table) uint64 { return t.Hash(nil)>>(64-tagBits) | 1 }
+
+// placeIn is where in a table the lower bits of a cursor stand.
+func placeIn(t *store.Table, inner uint64) uint64 {
+	if inner&tagMask != tagOf(t) {
+		return 0
+	}
+	return inner &^ tagMask
+}
+
+// walk visits about limit entries of a table from a place on, and returns the lower bits
+// of the cursor to go on from, 0 at the end.
+func walk(t *store.Table, inner uint64, limit int, visit func(*store.Entry)) (next uint64) {
+	place := placeIn(t, inner)
+	for next = t.Scan(place, limit, visit); next != 0 && next&^tagMask <= place; {
+		next = t.Scan(next, limit, visit) // a cursor that leads nowhere would be asked again and again
+	}
+	if next == 0 {
+		return 0
+	}
+	return next&^tagMask | tagOf(t)
+}
 
 // emptyPartitions is how many partitions without a visit one call of scan passes.
 const emptyPartitions = 256
@@ -41,7 +79,7 @@ func (s *Server) scan(cursor uint64, limit int, shown func(*node.Partition) bool
 			return 0
 		}
 		if p := s.partitions[at]; shown(p) {
-			inner = p.Table.Scan(inner, max(limit-visited, 1), counted)
+			inner = walk(p.Table, inner, max(limit-visited, 1), counted)
 		} else {
 			inner = 0
 		}
@@ -59,7 +97,7 @@ func (s *Server) scan(cursor uint64, limit int, shown func(*node.Partition) bool
 // start of the next one.
 func (s *Server) scanWithin(cursor uint64, limit int, visit func(*store.Entry)) (next uint64) {
 	at, inner := cursorAt(cursor)
-	if inner = s.partitions[at].Table.Scan(inner, max(limit, 1), visit); inner == 0 {
+	if inner = walk(s.partitions[at].Table, inner, max(limit, 1), visit); inner == 0 {
 		at++
 	}
 	return s.cursorOf(at, inner)
