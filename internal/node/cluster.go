@@ -59,6 +59,7 @@ type cluster struct {
 	users    atomic.Value // string: the document of users that Changed was told last
 	heard    sync.Map     // ring.NodeID → unix ms of the last frame
 	stopping atomic.Bool
+	current  atomic.Bool // the meta state here is not older than this start
 
 	mu      sync.Mutex
 	resting map[ring.NodeID]bool // peers about to stop: they want no leadership. Guarded by mu

@@ -335,6 +335,7 @@ func (n *Node) runMembership() {
 	defer n.wg.Done()
 	tick := time.NewTicker(joinPause)
 	defer tick.Stop()
+	removed := 0 // rounds to pass without a word, after having heard to be no member
 	for round := 0; ; round++ {
 		select {
 		case <-n.stop:
@@ -343,23 +344,46 @@ func (n *Node) runMembership() {
 		}
 		if round%5 == 0 {
 			n.worker.do(n.tellLeaders)
+			if !n.cluster.current.Load() {
+				n.worker.read(0, 0, &currency{n.cluster})
+			}
+		}
+		if removed > 0 {
+			removed--
+			continue
 		}
 		view := n.meta.view.Load()
 		d := n.cluster.describe()
 		if m := view.Member(d.ID); m == nil || !sameMember(m, &d) {
-			n.announce(d, round)
+			if n.announce(d, round) {
+				removed = removedPatience
+			}
 		}
 	}
 }
+
+// currency is the ReadWaiter that learns that the meta state is current.
+type currency struct{ c *cluster }
+
+// Done is told when everything committed by then has been applied here.
+func (w *currency) Done() { w.c.current.Store(true) }
+
+// Failed: it is asked again.
+func (w *currency) Failed(error) {}
 
 func sameMember(m *meta.Member, d *meta.Describe) bool {
 	return m.Addr == d.Addr && m.PeerAddr == d.PeerAddr && m.AdminAddr == d.AdminAddr && m.Zone == d.Zone &&
 		m.Capacity == d.Capacity && m.Version == d.Version && m.Boot == d.Boot
 }
 
+// removedPatience is how many rounds a node that is no member waits before it asks
+// again: a minute.
+const removedPatience = 300
+
 // announce tells the cluster where this node is now. It goes by way of every member
-// in turn: at its old address, this node hears of no leader.
-func (n *Node) announce(d meta.Describe, round int) {
+// in turn: at its old address, this node hears of no leader. It reports whether the
+// cluster says that it has no such member.
+func (n *Node) announce(d meta.Describe, round int) (removed bool) {
 	ctx, cancel := context.WithTimeout(n.cluster.ctx, 2*time.Second)
 	defer cancel()
 	view := n.meta.view.Load()
@@ -381,6 +405,8 @@ func (n *Node) announce(d meta.Describe, round int) {
 	case !v.OK:
 		n.logger.Error("the cluster does not accept what this node says of itself", "said", v.Text)
 	}
+	var refused *transport.RefusedError
+	return v.Gone || errors.As(err, &refused)
 }
 
 func (n *Node) announceTo(ctx context.Context, m *meta.Member, d meta.Describe) (v verdict, err error) {

@@ -65,7 +65,7 @@ func (w *worker) mind() {
 			if r := w.drive(&st, pl, now); r != nil {
 				reports = append(reports, *r)
 			}
-		case group > 0:
+		case group > 0 && w.n.cluster.current.Load():
 			w.leave(&st, pl)
 		}
 	}
@@ -308,7 +308,8 @@ func (w *worker) convert(p *Partition, pl *meta.Placement) {
 }
 
 // leave drops a replica that its group has removed. What says so is the meta state:
-// the group itself may never tell.
+// the group itself may never tell. The state must be one of after this start: an older
+// one may not know yet that the replica is wanted.
 func (w *worker) leave(st *replica.Status, pl *meta.Placement) {
 	mine := func(r meta.Replica) bool { return r.Node == w.n.cluster.self && r.ID == st.Replica }
 	if slices.ContainsFunc(pl.Target, mine) || slices.ContainsFunc(pl.Actual, mine) || st.Installing {
