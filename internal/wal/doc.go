@@ -8,6 +8,7 @@
 //	l.Flush(pos)                                                    // the others: write(2) before the reply
 //	... OnDurable(pos) ...                                          // policy always: now reply
 //	l.SetFloor(group, index); l.Truncate()                          // after a snapshot has been published
+//	l.TruncateBefore(pos)                                           // the same, keeping what was appended after pos
 //	l.Close()                                                       // everything appended is durable
 //
 // # Invariants

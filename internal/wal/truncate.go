@@ -2,6 +2,7 @@ package wal
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/prakashpandey/vegadb/internal/invariants"
@@ -62,12 +63,17 @@ func (l *Log) oldest() *segment {
 
 // Truncate removes the oldest segments as long as all their records are below their groups' floors, and returns how
 // many it removed. Each removal is durable before the next begins: a crash leaves no gap.
-func (l *Log) Truncate() (removed int, err error) {
+func (l *Log) Truncate() (removed int, err error) { return l.TruncateBefore(math.MaxUint64) }
+
+// TruncateBefore is Truncate, but for segments with anything that was appended after position pos. Records of index 0
+// belong to no floor: whoever needs what they say appends them again, and keeps the place with this. They may have come to
+// lie at the very end of a segment that is otherwise of no more use.
+func (l *Log) TruncateBefore(pos uint64) (removed int, err error) {
 	l.truncateMu.Lock()
 	defer l.truncateMu.Unlock()
 	for {
 		s := l.oldest()
-		if s == nil || len(l.Laggards()) > 0 {
+		if s == nil || l.reaches(s, pos) || len(l.Laggards()) > 0 {
 			return removed, nil
 		}
 		if err := l.o.FS.Remove(s.name); err != nil && !isNotExist(err) {
@@ -81,6 +87,13 @@ func (l *Log) Truncate() (removed int, err error) {
 		removed++
 		l.wakePreparer() // there may be space now
 	}
+}
+
+// reaches reports whether a segment has anything that was appended after pos.
+func (l *Log) reaches(s *segment, pos uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return s.lastPos > pos
 }
 
 // forget drops the oldest segment, whose file is gone.

@@ -90,6 +90,39 @@ func TestTruncateKeepsASegmentUntilTheNextHoldsSomethingDurable(t *testing.T) {
 	mustClose(t, l)
 }
 
+// A record of index 0 that ends a segment is kept with it, if what it says is needed.
+func TestTruncateBeforeKeepsWhatWasAppendedSince(t *testing.T) {
+	m := vfs.NewMem()
+	l, _ := mustOpen(t, small(m, Always))
+	index := uint64(0)
+	for l.Stats().LiveBytes <= 32<<10 { // into the third segment
+		index++
+		mustAppend(t, l, rec(1, index, 1000))
+		mustSync(t, l)
+	}
+	pos := l.AppendedPos()
+	mustAppend(t, l, rec(1, 0, 10))
+	for l.Stats().LiveBytes <= 48<<10 { // and the fourth
+		mustAppend(t, l, rec(2, 0, 1000))
+		mustSync(t, l)
+	}
+	l.SetFloor(1, index)
+	if n, err := l.TruncateBefore(pos); n != 2 || err != nil {
+		t.Errorf("truncated %d segments, %v, want those before the record", n, err)
+	}
+	mustClose(t, l)
+	l, got := mustOpen(t, small(m, Always))
+	if !slices.ContainsFunc(got, func(r Record) bool { return r.Group == 1 && r.Index == 0 }) {
+		t.Error("the record is gone")
+	}
+	// What was there at the start was appended before anything is now.
+	l.SetFloor(1, index)
+	if n, err := l.TruncateBefore(0); n != 1 || err != nil {
+		t.Errorf("after a start: truncated %d segments, %v, want the full one", n, err)
+	}
+	mustClose(t, l)
+}
+
 func TestGroupIndexesAreAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var g, floors groupIndexes
