@@ -50,10 +50,15 @@ func hard(group uint32, id, term, vote, commit uint64) wal.Record {
 	return replica.StateRecord(group, replica.HardState{Replica: id, Term: term, Vote: vote, Commit: commit})
 }
 
-// snapshotAt publishes a snapshot of a group's at index and term.
+// snapshotAt publishes a snapshot of a Raft group's at index and term.
 func (w *world) snapshotAt(group uint32, index, term uint64) {
 	w.t.Helper()
-	m := snapshot.Meta{Group: group, Term: term, Index: index, Partitions: uint32(w.dir.Partitions), Cluster: w.dir.Cluster, Raft: true}
+	w.snapshotOf(group, index, term, true)
+}
+
+func (w *world) snapshotOf(group uint32, index, term uint64, raft bool) {
+	w.t.Helper()
+	m := snapshot.Meta{Group: group, Term: term, Index: index, Partitions: uint32(w.dir.Partitions), Cluster: w.dir.Cluster, Raft: raft}
 	_, err := snapshot.Write(context.Background(), w.fs, w.dir.SnapshotDir(), m, nil, snapshot.WriteOptions{BeforePublish: w.log.Sync})
 	check(w.t, err)
 }

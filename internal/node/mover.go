@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -286,25 +287,42 @@ func (w *worker) convert(p *Partition, pl *meta.Placement) {
 	}
 	n.clustered.Store(true)
 	p.mu.Lock()
-	if p.group.Last() == 0 {
-		p.mu.Unlock()
-		// An empty log would let a new replica believe that it lacks nothing.
-		if _, err := n.Submit(p, n.Now(), command.AppendClock(command.Begin(nil)), nil); err == nil {
-			n.Kick()
-		}
-		return
-	}
 	p.mode.Store(modeConverting)
-	st, last, term := p.group.State(), p.group.Last(), p.group.Term()
+	ready := p.group.State().Index == p.group.Last()
 	p.mu.Unlock()
-	if st.Index != last {
+	if !ready {
 		w.minded = time.Time{}
 		time.AfterFunc(time.Millisecond, w.poke)
 		return
 	}
-	if err := n.addRaft(p, replica.HardState{Replica: replica.FirstReplica, Term: term, Commit: last}, nil); err != nil {
+	if err := w.givePeers(p); err != nil && !errors.Is(err, wal.ErrClosed) {
 		n.fatal("give a partition peers", err)
 	}
+}
+
+// givePeers ends a lone node's group with an entry without effect. In one batch with it
+// goes the hard state that makes the group one with peers: a start that finds entries
+// behind it must find that, too, or it would take them for committed. By its index the
+// entry keeps the batch from being truncated until a snapshot reaches it, and such a
+// snapshot says what the batch says. It also keeps a new replica, whose log is empty,
+// from believing that it lacks nothing.
+func (w *worker) givePeers(p *Partition) error {
+	p.mu.Lock()
+	rec := p.group.Prepare(w.n.Now(), command.AppendClock(command.Begin(nil)))
+	p.mu.Unlock()
+	hard := replica.HardState{Replica: replica.FirstReplica, Term: rec.Term, Commit: rec.Index}
+	if _, err := w.append([]wal.Record{rec, replica.StateRecord(rec.Group, hard)}); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.group.Accept(rec.Payload)
+	err := p.group.Apply(p.Table, rec.Index, rec.Term, rec.Payload, nil)
+	p.mode.Store(modeRaft) // at once with the entry, for the sake of snapshots
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return w.n.addRaft(p, hard, nil)
 }
 
 // leave drops a replica that its group has removed. What says so is the meta state:

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/replica"
@@ -24,10 +25,12 @@ func (n *Node) truncateLog() error {
 			floors[groupID(p.Number)] = index
 		}
 	}
+	recorded := uint64(math.MaxUint64)
 	if n.cluster != nil {
 		if index := snapshot.JoinIndex(infos, 0, n.opts.SnapshotKeep); index > 0 {
 			floors[0] = index
 		}
+		recorded = n.log.AppendedPos()
 		if err := n.recordStates(); err != nil {
 			return err
 		}
@@ -38,7 +41,7 @@ func (n *Node) truncateLog() error {
 	for group, index := range floors {
 		n.log.SetFloor(group, index)
 	}
-	_, err = n.log.Truncate()
+	_, err = n.log.TruncateBefore(recorded)
 	return err
 }
 

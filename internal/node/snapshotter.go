@@ -225,13 +225,13 @@ func (n *Node) snapshotPartition(p *Partition) (int64, error) {
 		return 0, nil
 	}
 	img := p.Table.Image()
-	replicated := p.group.AppendState(nil)
+	replicated, raft := p.group.AppendState(nil), p.mode.Load() == modeRaft
 	p.mu.Unlock()
 	defer img.Close()
 
 	info, err := snapshot.Write(n.snapshots.ctx, n.fs, n.dir.SnapshotDir(), snapshot.Meta{
 		Group: groupID(p.Number), Term: state.Term, Index: state.Index, Stamp: state.Stamp,
-		Partitions: uint32(len(n.partitions)), Cluster: n.dir.Cluster, State: replicated, Raft: p.mode.Load() == modeRaft,
+		Partitions: uint32(len(n.partitions)), Cluster: n.dir.Cluster, State: replicated, Raft: raft,
 	}, img, snapshot.WriteOptions{
 		Pacer: n.snapshots.pacer,
 		Now:   n.opts.Clock,
