@@ -27,7 +27,7 @@ type inspection struct {
 	dir      string
 	report   Report
 	manifest Manifest
-	floors   map[uint32]uint64
+	floors   floors
 	inUse    bool          // the log has been: FLOORS is there
 	groups   []*groupCheck // by group: the meta group, then the partitions'
 	plan     []step
@@ -123,7 +123,7 @@ func (in *inspection) readFloors() error {
 		in.add(Finding{
 			Severity: SevRepairable, File: path, What: err.Error(),
 			Repair: []string{"move it to " + damagedDir + "/; the next snapshot makes a new one"},
-		}, in.moveAside(path))
+		}, in.moveAside(path), in.markClustered)
 	case err != nil:
 		return err
 	}

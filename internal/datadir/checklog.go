@@ -11,6 +11,10 @@ import (
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
 
+// metaGroup is the group of all nodes of a cluster. A node has it as soon as it could
+// have company.
+const metaGroup = 0
+
 // groupCheck follows one group through its snapshots and the log.
 type groupCheck struct {
 	loaded   snapshot.Loaded   // of its newest snapshot that verifies
@@ -137,16 +141,27 @@ func (in *inspection) logDamage(dir string, damage *wal.CorruptError) error {
 }
 
 // clustered says whether the node has, or has had, company. FLOORS says so; should
-// that be damaged, so does whatever is there of a Raft group.
+// that be damaged, so does a partition with peers. The meta group is there as soon
+// as a node could have company.
 func (in *inspection) clustered() bool {
-	return clustered(&in.manifest, in.floors) || slices.ContainsFunc(in.groups, func(g *groupCheck) bool {
-		return !g.lone() && (g.loaded.Path != "" || g.records > 0)
+	return in.floors.clustered || !in.manifest.Joined.IsZero() || slices.ContainsFunc(in.groups, func(g *groupCheck) bool {
+		return g.id() != metaGroup && !g.lone()
 	})
+}
+
+// markClustered is the step after FLOORS was moved aside: that the node has had
+// company must not be forgotten with the floors.
+func (in *inspection) markClustered(fs vfs.FS) error {
+	if !in.clustered() {
+		return nil
+	}
+	f := floors{clustered: true}
+	return writeText(fs, in.file(floorsFile), f.encode())
 }
 
 // mustReach is the index that a group is known to have reached before.
 func (in *inspection) mustReach(g *groupCheck) uint64 {
-	return max(g.loaded.MustReach, in.floors[g.id()], g.loaded.Meta.Index)
+	return max(g.loaded.MustReach, in.floors.byGroup[g.id()], g.loaded.Meta.Index)
 }
 
 func (in *inspection) startRecovery() {

@@ -60,8 +60,8 @@ type Dir struct {
 	lock io.Closer
 
 	mu     sync.Mutex
-	floors map[uint32]uint64 // guarded by mu; as on disk
-	marked bool              // guarded by mu; FLOORS is on disk
+	floors floors // guarded by mu; as on disk
+	marked bool   // guarded by mu; FLOORS is on disk
 }
 
 // Open creates or opens the data directory at path and locks it until Close.
@@ -259,7 +259,7 @@ func (d *Dir) create(want Want) error {
 	if err := writeText(d.fs, d.file(manifestFile), d.encode()); err != nil {
 		return fmt.Errorf("create data directory %s: %w", d.path, err)
 	}
-	d.floors = map[uint32]uint64{}
+	d.floors.byGroup = map[uint32]uint64{}
 	d.Created = true
 	return nil
 }
@@ -279,46 +279,37 @@ func (d *Dir) SnapshotDir() string { return d.file(snapshotsDir) }
 func (d *Dir) Floors() map[uint32]uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return maps.Clone(d.floors)
+	return maps.Clone(d.floors.byGroup)
 }
 
 // SetFloors raises the floors of the groups given and returns when that is
 // durable. Call it before the log is truncated. A floor is never lowered; if
 // none rises, nothing is written.
-func (d *Dir) SetFloors(floors map[uint32]uint64) error {
+func (d *Dir) SetFloors(byGroup map[uint32]uint64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	next := maps.Clone(d.floors)
-	for g, i := range floors {
-		next[g] = max(next[g], i)
+	next := d.next()
+	for g, i := range byGroup {
+		next.byGroup[g] = max(next.byGroup[g], i)
 	}
-	if maps.Equal(next, d.floors) {
+	if maps.Equal(next.byGroup, d.floors.byGroup) {
 		return nil
 	}
 	return d.write(next)
 }
 
 // DropFloor returns when it is durable that nothing is known any more of how far a
-// group was. Call it before it is recorded that this node's replica of the group is
-// gone: a later replica of the group begins anew, and need not reach what that one had.
+// group was. Call it when this node's replica of the group is gone: a later replica of
+// the group begins anew, and need not reach what that one had.
 func (d *Dir) DropFloor(group uint32) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, has := d.floors[group]; !has || group == metaGroup { // whose floor says more than that
+	if _, has := d.floors.byGroup[group]; !has {
 		return nil
 	}
-	next := maps.Clone(d.floors)
-	delete(next, group)
+	next := d.next()
+	delete(next.byGroup, group)
 	return d.write(next)
-}
-
-// write makes FLOORS durable. Requires mu.
-func (d *Dir) write(floors map[uint32]uint64) error {
-	if err := writeText(d.fs, d.file(floorsFile), encodeFloors(floors)); err != nil {
-		return fmt.Errorf("data directory %s: %w", d.path, err)
-	}
-	d.floors, d.marked = floors, true
-	return nil
 }
 
 // MarkInUse returns when it is durable that the log is in use: from then on an Open
@@ -330,28 +321,43 @@ func (d *Dir) MarkInUse() error {
 	if d.marked {
 		return nil
 	}
-	return d.write(d.floors)
+	return d.write(d.next())
 }
 
-// MarkClustered returns when it is durable that the node is one of a cluster, or
-// about to be: call it before another node may rely on this one. Nothing takes it
-// back. Repair does not give such a node's log up, because its votes are in it.
-func (d *Dir) MarkClustered() error { return d.SetFloors(map[uint32]uint64{metaGroup: 0}) }
+// MarkClustered returns when it is durable that the node is one of several: call it
+// before another node may rely on this one. Nothing takes it back. Repair does not give
+// such a node's log up, because its votes are in it.
+func (d *Dir) MarkClustered() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.floors.clustered {
+		return nil
+	}
+	next := d.next()
+	next.clustered = true
+	return d.write(next)
+}
 
 // Clustered reports whether the node was created to join a cluster, or
 // MarkClustered has been called, by this process or an earlier one.
 func (d *Dir) Clustered() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return clustered(&d.Manifest, d.floors)
+	return d.floors.clustered || !d.Joined.IsZero()
 }
 
-// metaGroup is the group of all nodes of a cluster. Only they have a floor for it.
-const metaGroup = 0
+// next is a copy of what FLOORS says, to be changed. Requires mu.
+func (d *Dir) next() floors {
+	return floors{byGroup: maps.Clone(d.floors.byGroup), clustered: d.floors.clustered}
+}
 
-func clustered(m *Manifest, floors map[uint32]uint64) bool {
-	_, has := floors[metaGroup]
-	return has || !m.Joined.IsZero()
+// write makes FLOORS durable. Requires mu.
+func (d *Dir) write(next floors) error {
+	if err := writeText(d.fs, d.file(floorsFile), next.encode()); err != nil {
+		return fmt.Errorf("data directory %s: %w", d.path, err)
+	}
+	d.floors, d.marked = next, true
+	return nil
 }
 
 // Close gives the lock back.

@@ -235,7 +235,7 @@ func TestFloorsOnlyRise(t *testing.T) {
 		t.Errorf("floors are %v", got)
 	}
 	// What does not rise is not written.
-	quiet := &Dir{fs: readOnly{fs}, path: testDir, floors: d.Floors()}
+	quiet := &Dir{fs: readOnly{fs}, path: testDir, floors: floors{byGroup: d.Floors()}}
 	check(t, quiet.SetFloors(map[uint32]uint64{1: 10, 2: 1}))
 	check(t, d.Close())
 	d = open(t, fs, want(0, 1))
@@ -245,16 +245,34 @@ func TestFloorsOnlyRise(t *testing.T) {
 	}
 }
 
+func TestFloorsSayEachThingOnce(t *testing.T) {
+	for name, text := range map[string]string{
+		"a group twice":          "vega-floors 1\ngroup 1 5\ngroup 1 6\n",
+		"clustered and alone":    "vega-floors 1\nclustered yes\n",
+		"2 and not clustered":    "vega-floors 2\ngroup 1 5\n",
+		"clustered twice":        "vega-floors 2\nclustered yes\nclustered yes\n",
+		"clustered in some way":  "vega-floors 2\nclustered perhaps\n",
+		"a group that is none":   "vega-floors 1\ngroup one 5\n",
+		"a floor that is none":   "vega-floors 1\ngroup 1 -5\n",
+		"something else":         "vega-floors 1\ncolour blue\n",
+		"a group without floors": "vega-floors 1\ngroup 1\n",
+	} {
+		if _, err := decodeFloors("FLOORS", sealText(text)); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestAFloorGoesWithItsReplica(t *testing.T) {
 	fs := newMem(t)
 	d := open(t, fs, want(0, 1))
 	beginLog(t, fs, d)
 	check(t, d.SetFloors(map[uint32]uint64{1: 10, 7: 3}))
 	check(t, d.MarkClustered())
-	for _, group := range []uint32{7, 7, 5, 0} {
+	for _, group := range []uint32{7, 7, 5} {
 		check(t, d.DropFloor(group))
 	}
-	want1 := map[uint32]uint64{0: 0, 1: 10}
+	want1 := map[uint32]uint64{1: 10}
 	if got := d.Floors(); !maps.Equal(got, want1) || !d.Clustered() {
 		t.Errorf("floors are %v", got)
 	}
@@ -391,15 +409,18 @@ func FuzzManifest(f *testing.F) {
 }
 
 func FuzzFloors(f *testing.F) {
-	f.Add(encodeFloors(map[uint32]uint64{1: 5, 9: 1 << 60}))
+	for _, clustered := range []bool{false, true} {
+		some := floors{map[uint32]uint64{0: 3, 1: 5, 9: 1 << 60}, clustered}
+		f.Add(some.encode())
+	}
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, text := range []string{s, sealText(s), sealText("vega-floors 1\n" + s)} {
+		for _, text := range []string{s, sealText(s), sealText("vega-floors 1\n" + s), sealText("vega-floors 2\nclustered yes\n" + s)} {
 			floors, err := decodeFloors("FLOORS", text)
 			if err != nil {
 				continue
 			}
-			again, err := decodeFloors("FLOORS", encodeFloors(floors))
-			if err != nil || !maps.Equal(again, floors) {
+			again, err := decodeFloors("FLOORS", floors.encode())
+			if err != nil || !maps.Equal(again.byGroup, floors.byGroup) || again.clustered != floors.clustered {
 				t.Errorf("%v comes back as %v, %v", floors, again, err)
 			}
 		}

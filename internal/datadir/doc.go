@@ -61,9 +61,9 @@
 // The number in the first line is the format version. It is judged after the
 // checksum: a flipped bit in it is damage, not a newer version. A manifest is of
 // version 2 if it says when the node joined a cluster, and only then: programs that
-// know no clusters open what was created alone, and nothing else. A floor of group
-// 0, if only of index 0, says that a node which was created alone has had company
-// since ([Dir.MarkClustered]).
+// know no clusters open what was created alone, and nothing else. FLOORS is of version
+// 2, and has a line "clustered yes", once a node that was created alone has had company
+// ([Dir.MarkClustered]).
 //
 // # Shape of use
 //

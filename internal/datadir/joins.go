@@ -37,7 +37,7 @@ func (in *inspection) joins() error {
 			in.gap(g)
 		default:
 			in.behind(g)
-			lowered = lowered || in.floors[g.id()] > g.recovery.Applied()
+			lowered = lowered || in.floors.byGroup[g.id()] > g.recovery.Applied()
 		}
 	}
 	if lowered {
@@ -69,7 +69,11 @@ func (in *inspection) state(g *groupCheck) []GroupState {
 
 // lost: what a replica of a Raft group has acknowledged or voted is missing.
 func (in *inspection) lost(g *groupCheck, err error) {
-	in.add(Finding{Severity: SevDamaged, File: in.file(logDir), Group: g.id(), What: err.Error(), Advice: startAnew})
+	f := Finding{Severity: SevDamaged, File: in.file(logDir), Group: g.id(), What: err.Error(), Advice: startAnew}
+	if !in.clustered() {
+		f.Advice = "restore the missing snapshots or log segments from a copy, if there is one"
+	}
+	in.add(f)
 }
 
 // badSnapshots finds what to do with a group's bad files. Where the rest of the
@@ -155,14 +159,14 @@ func (in *inspection) behind(g *groupCheck) {
 
 // lowerFloors writes FLOORS so that no group has to reach more than it can.
 func (in *inspection) lowerFloors(fs vfs.FS) error {
-	next := make(map[uint32]uint64, len(in.floors))
-	for id, floor := range in.floors {
+	next := floors{byGroup: make(map[uint32]uint64, len(in.floors.byGroup)), clustered: in.floors.clustered}
+	for id, floor := range in.floors.byGroup {
 		if g := in.group(id); g != nil && g.recovery.Gap() == nil {
 			floor = min(floor, g.recovery.Applied())
 		}
-		next[id] = floor
+		next.byGroup[id] = floor
 	}
-	return writeText(fs, in.file(floorsFile), encodeFloors(next))
+	return writeText(fs, in.file(floorsFile), next.encode())
 }
 
 // moveAside returns the step that moves a file to damaged/, under a name that

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -274,5 +275,71 @@ func TestCheckAndRepairOfANodeWithCompany(t *testing.T) {
 				t.Errorf("after the repair a start gives %v", err)
 			}
 		})
+	}
+}
+
+// TestANodeThatCouldHaveCompanyAndIsAloneIsRepaired: it has a meta group, whose only
+// voter it is, and nobody relies on it.
+func TestANodeThatCouldHaveCompanyAndIsAloneIsRepaired(t *testing.T) {
+	build := func(fs vfs.FS) {
+		w := newWorld(t, fs, 4)
+		check(t, w.dir.MarkInUse())
+		w.snapshotAt(0, 1, 1)
+		w.record(hard(0, 1, 1, 1, 1))
+		w.record(append(entries(0, 1, 2, 4), hard(0, 1, 1, 1, 4))...)
+		w.append(1, 1, 20)
+		w.publish(1, 20)
+		w.append(1, 21, 25)
+		w.record(append(entries(0, 1, 5, 6), hard(0, 1, 1, 1, 6))...)
+		w.append(1, 26, 40)
+		check(t, w.dir.SetFloors(map[uint32]uint64{0: 1, 1: 20}))
+		w.close()
+	}
+	for name, c := range map[string]struct {
+		damage func(vfs.FS)
+		says   string
+		want   map[uint32]uint64 // what groups reach after the repair
+	}{
+		"the log is damaged": {
+			damage: func(fs vfs.FS) { flipRecord(t, fs, 23) },
+			says:   "the log is damaged", want: map[uint32]uint64{0: 4, 1: 22},
+		},
+		"the log is gone": {
+			damage: func(fs vfs.FS) { remove(t, fs, logFiles(t, fs)...) },
+			says:   "repair would: begin a new, empty log", want: map[uint32]uint64{0: 1, 1: 20},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := newMem(t)
+			build(fs)
+			c.damage(fs)
+			r, err := Check(fs, testDir)
+			check(t, err)
+			if r.Verdict != Damaged || !r.Startable || !strings.Contains(lines(&r), c.says) {
+				t.Errorf("check says\n%s", lines(&r))
+			}
+			_, err = Repair(fs, testDir, Options{Apply: true})
+			check(t, err)
+			reached, err := start(fs, 4)
+			if err != nil || !maps.Equal(reached, c.want) {
+				t.Errorf("a start reaches %v, %v; want %v", reached, err, c.want)
+			}
+		})
+	}
+}
+
+// TestRepairOfFloorsKeepsThatTheNodeHasCompany: what says so is in that file.
+func TestRepairOfFloorsKeepsThatTheNodeHasCompany(t *testing.T) {
+	fs := newMem(t)
+	buildRaft(t, fs)
+	flip(t, fs, testDir+"/FLOORS")
+	r, err := Repair(fs, testDir, Options{Apply: true})
+	if err != nil || r.Verdict != Repairable {
+		t.Errorf("%v\n%s", err, lines(&r))
+	}
+	d := open(t, fs, want(4, 1))
+	defer d.Close()
+	if !d.Clustered() {
+		t.Error("it is forgotten")
 	}
 }

@@ -248,7 +248,6 @@ func (n *Node) setUpPartition(g *recovering, joined bool) error {
 			return err
 		}
 		p.mode.Store(modeAbsent)
-		n.log.Forget(g.Group())
 	}
 	return nil
 }

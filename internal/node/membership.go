@@ -255,6 +255,10 @@ func (n *Node) answerJoin(ctx context.Context, body []byte) ([]byte, error) {
 		return json.Marshal(joinReply{verdict: verdict{Text: fmt.Sprintf(
 			"a node with the id %v is running at %s: is this a copy of its data directory? Start it with a new one", m.ID, m.PeerAddr)}})
 	}
+	// From here on others rely on this node's votes, and its log is no more to be given up.
+	if err := n.dir.MarkClustered(); err != nil {
+		return nil, err
+	}
 	result, err := n.proposeMeta(ctx, &op)
 	if err != nil {
 		return nil, err

@@ -362,7 +362,6 @@ func (n *Node) dropReplica(p *Partition) {
 		n.logger.Error("cannot drop a replica's data", "partition", p.Number, "err", err)
 		return
 	}
-	n.log.Forget(groupID(p.Number))
 	p.mode.Store(modeAbsent)
 	n.worker.poke()
 }

@@ -91,11 +91,14 @@ type Node struct {
 	held        atomic.Int64 // bytes of entries that wait to be durable and applied
 	heldMost    int64        // further ones are refused from here on
 
-	snapshots snapshotter
-	backups   backups
-	expired   atomic.Uint64
-	refused   atomic.Uint64 // writes refused at the memory limit
-	full      atomic.Bool   // a table has used up its addresses; see store.Table.Full
+	// shortening is held from when snapshots are looked at until the log's floors follow
+	// them, and while those of a replica that is gone are removed with its floors.
+	shortening sync.Mutex
+	snapshots  snapshotter
+	backups    backups
+	expired    atomic.Uint64
+	refused    atomic.Uint64 // writes refused at the memory limit
+	full       atomic.Bool   // a table has used up its addresses; see store.Table.Full
 
 	life       sync.Mutex
 	loading    chan struct{}      // guarded by life; closed when Load has ended, nil before it is called

@@ -15,6 +15,8 @@ import (
 // is kept still joins up. That it may go is made durable first, so that a start
 // can tell missing records from records given up.
 func (n *Node) truncateLog() error {
+	n.shortening.Lock()
+	defer n.shortening.Unlock()
 	infos, err := snapshot.List(n.fs, n.dir.SnapshotDir())
 	if err != nil {
 		return err

@@ -77,7 +77,7 @@ func (n *Node) snapshotSince(ctx context.Context, group uint32, first uint64) (s
 	}
 	var best *snapshot.Info
 	for i := range infos {
-		if infos[i].Group == group && infos[i].Index >= first && (best == nil || infos[i].Index > best.Index) {
+		if infos[i].Err == nil && infos[i].Group == group && infos[i].Index >= first && (best == nil || infos[i].Index > best.Index) {
 			best = &infos[i]
 		}
 	}
@@ -261,23 +261,23 @@ func (nothing) Len() int { return 0 }
 // Next is the end.
 func (nothing) Next([]store.Entry) []store.Entry { return nil }
 
-// dropPartition empties a partition and removes its snapshots.
+// dropPartition empties a partition and removes all there is of it on disk. That its
+// replica is gone is durable in the log already.
 func (n *Node) dropPartition(p *Partition) error {
 	p.mu.Lock()
 	p.void()
 	p.mu.Unlock()
-	infos, err := snapshot.List(n.fs, n.dir.SnapshotDir())
-	if err != nil {
+	n.shortening.Lock()
+	defer n.shortening.Unlock()
+	if err := snapshot.Drop(n.fs, n.dir.SnapshotDir(), groupID(p.Number)); err != nil {
 		return err
 	}
-	for _, info := range infos {
-		if info.Group == groupID(p.Number) {
-			if err := n.fs.Remove(info.Path); err != nil {
-				return err
-			}
-		}
+	// A later replica of the group begins below what this one had reached.
+	if err := n.dir.DropFloor(groupID(p.Number)); err != nil {
+		return err
 	}
-	return n.fs.SyncDir(n.dir.SnapshotDir())
+	n.log.Forget(groupID(p.Number))
+	return nil
 }
 
 // sent is how a snapshot on its way fares.
