@@ -176,8 +176,12 @@ func (c *Cluster) join(n *Node) error {
 		n.reached = advertised
 		n.args = append(n.args, "--advertise-peer-addr", advertised)
 	}
+	var seeds []string
 	for _, other := range c.Nodes() {
-		n.args = append(n.args, "--join", other.reached)
+		seeds = append(seeds, other.reached)
+	}
+	if len(seeds) > 0 {
+		n.args = append(n.args, "--join", strings.Join(seeds, ","))
 	}
 	return nil
 }

@@ -237,3 +237,6 @@ func (n *Node) onDisk(do func(*disk) error) error {
 	}
 	return nil
 }
+
+// DataDir is the node's data directory.
+func (n *Node) DataDir() string { return n.dataDir }
