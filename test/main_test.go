@@ -8,6 +8,7 @@
 package test
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -34,33 +35,52 @@ type scenario struct {
 	options  clustertest.Options
 	workload history.Workload
 	faults   []clustertest.Fault
-	count    int           // of faults, in the short form
-	calm     time.Duration // between two faults
-	atLeast  int           // operations that must have succeeded: a test without load proves nothing
+	beside   []clustertest.Fault // of a second nemesis, at work at the same time
+	count    int                 // of faults of each nemesis, in the short form
+	calm     time.Duration       // between two faults
+	atLeast  int                 // operations that must have succeeded: a test without load proves nothing
 }
 
-func (s scenario) run(t *testing.T) (*clustertest.Cluster, history.Report) {
+// shortest bounds the short form.
+const shortest = 2 * time.Minute
+
+func (s scenario) run(t *testing.T) (*clustertest.Cluster, clustertest.Tormented) {
 	t.Helper()
-	c := clustertest.Start(t, s.options)
 	seed := *seedSet
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
+	replay := fmt.Sprintf("go test ./test -run '^%s$' -seed %d -lasting %s", t.Name(), seed, *lasting)
+	t.Log(replay)
+	c := clustertest.Start(t, s.options)
 	s.workload.Seed = seed
 	if s.workload.Pause == 0 {
 		s.workload.Pause = 2 * time.Millisecond
 	}
 	nemesis := clustertest.Nemesis{Seed: seed, Faults: s.faults, Calm: s.calm, Count: s.count}
-	during := time.Minute
+	during := shortest
 	if *lasting > 0 {
 		nemesis.Count, during = 0, *lasting
 	}
-	r := c.Torment(t, s.workload, nemesis, during)
+	nemeses := []clustertest.Nemesis{nemesis}
+	if len(s.beside) > 0 {
+		nemesis.Seed, nemesis.Faults = seed+1, s.beside
+		nemeses = append(nemeses, nemesis)
+	}
+	r := c.Torment(t, s.workload, during, nemeses...)
 	if r.OK < s.atLeast {
 		t.Errorf("only %d operations succeeded: the load was no load", r.OK)
 	}
-	if t.Failed() {
-		fmt.Printf("replay with: go test ./test -run '^%s$' -seed %d -lasting %s\n", t.Name(), seed, *lasting)
-	}
 	return c, r
+}
+
+// patience bounds what a test waits for; the machine may be busy.
+const patience = 60 * time.Second
+
+// within returns a context that ends when patience does.
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
 }

@@ -25,7 +25,10 @@ type Options struct {
 	Network    NetworkKind // default Direct
 	DiskBytes  int64       // size of each node's own disk; default: the machine's
 	Sessions   bool        // clients repeat writes under sessions; default: a lost reply is an unknown outcome
-	Args       []string    // further flags of every node; the last one of a name counts
+	// LossyClients is how long the connections of a workload's clients live before they break, about; default: as long
+	// as they like.
+	LossyClients time.Duration
+	Args         []string // further flags of every node; the last one of a name counts
 }
 
 // readyWithin bounds the start of a cluster, stopWithin its end. The machine may be busy.

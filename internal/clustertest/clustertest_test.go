@@ -19,7 +19,7 @@ func TestTormentFindsNothingInASoundNode(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Options{})
 	n := Nemesis{Seed: 1, Count: 2, Faults: []Fault{Kill(AnyNode, 50*time.Millisecond), Pause(AnyNode, 50*time.Millisecond)}}
-	if r := c.Torment(t, history.Workload{Seed: 1, Pause: time.Millisecond}, n, 30*time.Second); r.OK < 100 {
+	if r := c.Torment(t, history.Workload{Seed: 1, Pause: time.Millisecond}, 30*time.Second, n); r.OK < 100 {
 		t.Errorf("only %d operations succeeded: the load was no load", r.OK)
 	}
 }

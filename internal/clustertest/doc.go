@@ -3,7 +3,7 @@
 //	func TestMain(m *testing.M) { os.Exit(clustertest.Main(m)) }
 //
 //	c := clustertest.Start(t, clustertest.Options{Nodes: 3})
-//	c.Torment(t, history.Workload{Seed: seed}, clustertest.Nemesis{Seed: seed, Faults: …}, 10*time.Second)
+//	c.Torment(t, history.Workload{Seed: seed}, 10*time.Second, clustertest.Nemesis{Seed: seed, Faults: …})
 //
 // Torment lets clients work while faults come and go, heals everything, reads every key once more and has package
 // history judge it all. What is smaller is there by itself: Node has Kill, Terminate, Pause, Resume and Start, Cluster

@@ -68,7 +68,7 @@ func (c *Cluster) Replace(ctx context.Context, pick Pick, rng *rand.Rand) error 
 	if err := errors.Join(c.Drain(ctx, old), c.Remove(ctx, old, false)); err != nil {
 		return err
 	}
-	old.Kill()
+	old.Retire()
 	return nil
 }
 
@@ -77,6 +77,24 @@ func Replacement(pick Pick) Fault {
 	return Fault{Name: "replace a node", Strike: func(ctx context.Context, c *Cluster, rng *rand.Rand) (func(context.Context) error, error) {
 		// Broken off halfway it would leave the cluster as nobody wants it.
 		return func(ctx context.Context) error { return c.Replace(ctx, pick, rng) }, nil
+	}}
+}
+
+// Transfer hands the leadership of a partition that is drawn to a node that is drawn among its replicas.
+func Transfer() Fault {
+	return Fault{Name: "transfer of leadership", Strike: func(ctx context.Context, c *Cluster, rng *rand.Rand) (func(context.Context) error, error) {
+		s, err := c.Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		p := s.Partitions[rng.IntN(len(s.Partitions))]
+		to := p.Replicas[rng.IntN(len(p.Replicas))]
+		c.Event("transfer of partition %d from %s to %s", p.Number, p.Leader, to.Node)
+		err = c.Command(ctx, wire.AdminRequest{Op: wire.AdminTransfer, Partition: &p.Number, Node: to.Node}, nil)
+		if err != nil {
+			c.Event("transfer: %v", err) // the cluster may have good reasons
+		}
+		return nil, nil
 	}}
 }
 

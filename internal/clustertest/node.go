@@ -32,6 +32,7 @@ type Node struct {
 	mu      sync.Mutex
 	process *process // the present run, or the last; nil: none so far. guarded by mu
 	asked   bool     // it was told to end. guarded by mu
+	retired bool     // it is not a member any more, and not to be started again. guarded by mu
 }
 
 func (n *Node) String() string { return fmt.Sprintf("node %d", n.Number) }
@@ -72,8 +73,14 @@ func (n *Node) Launch() error {
 	return nil
 }
 
-// Start starts the server and waits until it is ready.
+// Start starts the server and waits until it is ready. A node that was retired stays as it is.
 func (n *Node) Start(ctx context.Context) error {
+	n.mu.Lock()
+	retired := n.retired
+	n.mu.Unlock()
+	if retired {
+		return nil
+	}
 	if err := n.Launch(); err != nil {
 		return err
 	}
@@ -133,6 +140,17 @@ func (n *Node) Kill() {
 		<-p.done
 	}
 }
+
+// Retire kills the process of a node that is not a member any more.
+func (n *Node) Retire() {
+	n.mu.Lock()
+	n.retired = true
+	n.mu.Unlock()
+	n.Kill()
+}
+
+// Wipe removes everything that the node has on disk. It must not run.
+func (n *Node) Wipe() error { return os.RemoveAll(n.dataDir) }
 
 // Terminate asks the server to stop (SIGTERM) and waits until it has; an exit code other than 0 is an error.
 func (n *Node) Terminate(ctx context.Context) error {

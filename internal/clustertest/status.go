@@ -45,7 +45,7 @@ func (c *Cluster) LeaderOf(ctx context.Context, key string) (*Node, error) {
 	return c.Leader(ctx, c.PartitionOf(key))
 }
 
-// Followers returns the running nodes other than n.
+// Others returns the running nodes other than n.
 func (c *Cluster) Others(n *Node) []*Node {
 	return slices.DeleteFunc(c.running(), func(other *Node) bool { return other == n })
 }

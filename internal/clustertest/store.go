@@ -5,6 +5,9 @@ package clustertest
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,12 +30,41 @@ func (c *Cluster) Client(t testing.TB) *client.Client {
 
 // OpenClient returns a client of the cluster, to be closed by the caller.
 func (c *Cluster) OpenClient(ctx context.Context) (*client.Client, error) {
+	return client.Open(ctx, c.clientOptions())
+}
+
+func (c *Cluster) clientOptions() client.Options {
 	var addresses []string
 	for _, n := range c.Nodes() {
 		addresses = append(addresses, n.Addr)
 	}
 	// Tests wait for what a dead node does not answer: they need not wait long.
-	return client.Open(ctx, client.Options{Addresses: addresses, DialTimeout: 2 * time.Second, NoSessions: !c.options.Sessions})
+	return client.Options{Addresses: addresses, DialTimeout: 2 * time.Second, NoSessions: !c.options.Sessions}
+}
+
+// open returns a client for a workload.
+func (c *Cluster) open(ctx context.Context, number uint64) (*client.Client, error) {
+	o := c.clientOptions()
+	if c.options.LossyClients > 0 {
+		o.Dial = lossyDial(rand.New(rand.NewPCG(number, 0x1055)), c.options.LossyClients)
+	}
+	return client.Open(ctx, o)
+}
+
+// lossyDial makes connections that break after a while, about this long, wherever they are: replies are lost.
+func lossyDial(rng *rand.Rand, life time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
+	var mu sync.Mutex
+	var dialer net.Dialer
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		time.AfterFunc(around(rng, life), func() { conn.Close() })
+		return conn, nil
+	}
 }
 
 // Store lets histories be recorded of what a client does.

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,29 +19,51 @@ import (
 // artifactsEnv names a directory for illegal histories.
 const artifactsEnv = "VEGADB_TEST_ARTIFACTS"
 
+// Tormented is what came of a Torment.
+type Tormented struct {
+	history.Report
+	History history.History
+	Faults  int // that have struck
+}
+
 // Torment lets clients work for a while and faults strike meanwhile, heals everything, reads every key once more, and
-// fails the test unless the history is legal. It returns what was found, for further demands.
-func (c *Cluster) Torment(t testing.TB, w history.Workload, n Nemesis, during time.Duration) history.Report {
+// fails the test unless the history is legal. It returns what was found, for further demands. Several nemeses work side
+// by side; if all have a Count, the work is over when they are.
+func (c *Cluster) Torment(t testing.TB, w history.Workload, during time.Duration, nemeses ...Nemesis) Tormented {
 	t.Helper()
-	t.Logf("seeds: workload %d, nemesis %d", w.Seed, n.Seed)
 	rec := history.NewRecorder(history.Monotonic())
 	ctx, cancel := context.WithTimeout(t.Context(), during)
 	defer cancel()
 	stores := c.stores(t, w.Clients)
-	var wg sync.WaitGroup
-	wg.Go(func() { w.Run(ctx, rec, func(i int) history.Store { return stores[i%len(stores)] }) })
-	struck, err := n.Run(ctx, c)
-	if err != nil {
-		t.Errorf("clustertest: %v", err)
+	var work sync.WaitGroup
+	work.Go(func() { w.Run(ctx, rec, func(i int) history.Store { return stores[i%len(stores)] }) })
+	struck := c.strike(ctx, t, nemeses)
+	if !slices.ContainsFunc(nemeses, func(n Nemesis) bool { return n.Count == 0 }) {
+		cancel()
 	}
-	if n.Count > 0 {
-		cancel() // the faults are over, and with them the work
-	}
-	wg.Wait()
+	work.Wait()
+	c.Event("the work is over")
 	c.ReadAll(t, rec)
-	r := c.Check(t, rec)
-	t.Logf("%d faults; %s", struck, r)
+	r := Tormented{c.Check(t, rec), rec.History(), struck}
+	t.Logf("%d faults; %s", struck, r.Report)
 	return r
+}
+
+// strike runs the nemeses and counts their faults.
+func (c *Cluster) strike(ctx context.Context, t testing.TB, nemeses []Nemesis) int {
+	var all sync.WaitGroup
+	var struck atomic.Int64
+	for _, n := range nemeses {
+		all.Go(func() {
+			count, err := n.Run(ctx, c)
+			struck.Add(int64(count))
+			if err != nil {
+				t.Errorf("clustertest: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	return int(struck.Load())
 }
 
 // stores returns a store for each client of a workload, each with connections of its own.
@@ -49,8 +73,15 @@ func (c *Cluster) stores(t testing.TB, clients int) []history.Store {
 		clients = 8
 	}
 	var stores []history.Store
-	for range clients {
-		stores = append(stores, Store(c.Client(t)))
+	for i := range clients {
+		ctx, cancel := context.WithTimeout(t.Context(), readyWithin)
+		cl, err := c.open(ctx, uint64(i))
+		cancel()
+		if err != nil {
+			t.Fatalf("clustertest: %v", err)
+		}
+		t.Cleanup(func() { cl.Close() })
+		stores = append(stores, Store(cl))
 	}
 	return stores
 }
