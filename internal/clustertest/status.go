@@ -111,8 +111,8 @@ func (c *Cluster) Command(ctx context.Context, req wire.AdminRequest, reply any)
 	return errs
 }
 
-// WaitSettled waits until every partition has a leader and its full number of voters, on nodes that are active, and
-// nothing moves.
+// WaitSettled waits until every partition has its preferred leader and its full number of voters, on nodes that are
+// active, and nothing moves.
 func (c *Cluster) WaitSettled(ctx context.Context) error {
 	return Poll(ctx, func() error {
 		s, err := c.Status(ctx)
@@ -153,8 +153,8 @@ func settled(s wire.ClusterStatus) error {
 			}
 		}
 		switch {
-		case p.Leader == "":
-			return fmt.Errorf("partition %d has no leader", p.Number)
+		case p.Leader == "" || len(p.Target) > 0 && p.Leader != p.Target[0]:
+			return fmt.Errorf("partition %d has the leader %q and is to have %v", p.Number, p.Leader, p.Target[:min(1, len(p.Target))])
 		case p.Moving || len(p.Replicas) != voters || voters < want:
 			return fmt.Errorf("partition %d has %d replicas, %d of them voters on active nodes, and is to have %d", p.Number, len(p.Replicas), voters, want)
 		}
