@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
 // spread spreads b.N calls over goroutines.
@@ -78,6 +80,39 @@ func BenchmarkPut(b *testing.B) {
 		b.Run(fmt.Sprintf("goroutines=%d", goroutines), func(b *testing.B) {
 			c := benchClient(b)
 			spread(b, goroutines, func(_, i int) {
+				if _, err := c.Put(context.Background(), keys[i%1000], value); err != nil {
+					b.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkPutInCluster adds routing and, but for plain, a session to each write. The
+// server does nothing: what differs is the client's (and 32 bytes on the wire).
+func BenchmarkPutInCluster(b *testing.B) {
+	keys, value := benchKeys(), make([]byte, 64)
+	for _, plain := range []bool{true, false} {
+		b.Run(fmt.Sprintf("plain=%v", plain), func(b *testing.B) {
+			s := newFakeServer(b)
+			s.hello = func(h wire.ClientHello) wire.ServerHello {
+				return wire.ServerHello{Version: 1, Limits: wire.DefaultLimits(), ClusterID: "c", Features: h.Features, NodeID: "n"}
+			}
+			topology := wire.Topology{Epoch: 1, ClusterID: "c", Nodes: []wire.TopologyNode{{ID: "n", Address: s.address()}, {ID: "m"}}}
+			for range 64 {
+				topology.Partitions = append(topology.Partitions, wire.TopologyPartition{Replicas: []uint16{0}})
+			}
+			encoded := topology.Append(nil)
+			s.on(func(fs *fakeSession, r *wire.Request) bool {
+				body := []byte(nil)
+				if r.Op == wire.OpTopology {
+					body = encoded
+				}
+				fs.out = wire.AppendReply(fs.out, r.ID, wire.OK, 7, body)
+				return true
+			})
+			c := open(b, s, func(o *Options) { o.NoSessions = plain })
+			spread(b, 1000, func(_, i int) {
 				if _, err := c.Put(context.Background(), keys[i%1000], value); err != nil {
 					b.Error(err)
 				}

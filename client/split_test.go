@@ -254,11 +254,14 @@ func TestScanKeepsToOneOfSeveralConnections(t *testing.T) {
 
 func TestScanStartsAPartitionOverWhenItsNodeIsLost(t *testing.T) {
 	for name, disturb := range map[string]func(fc *fakeCluster, node int){
-		"leader changes":      func(fc *fakeCluster, node int) { fc.lead((node+1)%3, node) },
-		"connection is lost":  func(fc *fakeCluster, node int) { fc.nodes[node].dropConnections(); synctest.Wait() },
-		"node dies":           func(fc *fakeCluster, node int) { fc.kill(node); fc.failOver(node) },
-		"node hangs":          func(fc *fakeCluster, node int) { fc.hang(node); fc.failOver(node) },
-		"leader goes unknown": func(fc *fakeCluster, node int) { fc.lead(-1, node); time.AfterFunc(time.Second, func() { fc.lead(2, node) }) },
+		"leader changes":     func(fc *fakeCluster, node int) { fc.lead((node+1)%3, node) },
+		"connection is lost": func(fc *fakeCluster, node int) { fc.nodes[node].dropConnections(); synctest.Wait() },
+		"node dies":          func(fc *fakeCluster, node int) { fc.kill(node); fc.failOver(node) },
+		"node hangs":         func(fc *fakeCluster, node int) { fc.hang(node); fc.failOver(node) },
+		"leader goes unknown": func(fc *fakeCluster, node int) {
+			fc.lead(-1, node)
+			time.AfterFunc(time.Second, func() { fc.lead(2, node) })
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clusterBubble(t, 3, 3, func(t *testing.T, fc *fakeCluster, c *Client) {
