@@ -167,3 +167,63 @@ func TestRealServerManyGoroutines(t *testing.T) {
 		t.Fatal(n, err)
 	}
 }
+
+// brittle is a connection that breaks after some bytes have been read: replies are
+// lost with it.
+type brittle struct {
+	net.Conn
+	left atomic.Int64
+}
+
+func (c *brittle) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.left.Add(-int64(n)) < 0 {
+		c.Conn.Close()
+		return 0, errors.New("the line is cut")
+	}
+	return n, err
+}
+
+func TestRealServerAppliesOnceWhatIsRepeated(t *testing.T) {
+	node := vegadbtest.Start(t)
+	var dials atomic.Int64
+	opts := Options{Addresses: []string{node.Addr()}, Timeout: time.Minute}
+	opts.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		nc, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		c := &brittle{Conn: nc}
+		c.left.Store(1000 + dials.Add(1)*37%500)
+		return c, nil
+	}
+	c, err := Open(context.Background(), opts)
+	must(t, err)
+	defer c.Close()
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			key := fmt.Sprint("counter-", w)
+			var b Batch
+			for i := range int64(60) {
+				if n, err := c.Increment(context.Background(), key, 1); n != 3*i+1 || err != nil {
+					t.Errorf("%d %v, want %d", n, err, 3*i+1)
+					return
+				}
+				b.Reset()
+				b.Increment(key, 1)
+				b.Put(fmt.Sprint(key, " ", i), nil, IfAbsent()) // in another partition
+				b.Increment(key, 1)
+				results, err := c.Batch(context.Background(), &b)
+				if err != nil || results[2].Int != 3*i+3 || results[1].Err() != nil {
+					t.Errorf("%+v %v, want %d", results, err, 3*i+3)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := dials.Load(); n < 10 {
+		t.Errorf("%d connections: nothing was lost", n)
+	}
+}
