@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"sync"
@@ -300,7 +301,7 @@ func (cn *conn) fail(err error) {
 		cn.session = nil
 	}
 	cn.mu.Unlock()
-	cn.nc.Close()
+	cn.close(err)
 	for _, d := range debts {
 		d.pay()
 	}
@@ -311,6 +312,15 @@ func (cn *conn) fail(err error) {
 	for _, cl := range lost {
 		cl.done <- struct{}{}
 	}
+}
+
+// close closes the socket. TLS says good-bye first, for which it would wait at a peer
+// that does not read: only a peer that is well is told.
+func (cn *conn) close(why error) {
+	if tc, ok := cn.nc.(*tls.Conn); ok && why != ErrClosed && why != errRetired {
+		tc.NetConn().Close()
+	}
+	cn.nc.Close()
 }
 
 // cause returns why the connection is dead, nil while it is not.

@@ -174,6 +174,7 @@ func (c *Client) adopt(t *wire.Topology, from *conn) {
 					n.retire()
 				}
 			}
+			from.link.node.startLocked()
 			c.preferred.Store(int32(slices.Index(c.seeds, from.link.node)))
 			c.seen.Store(nil)
 			c.routes.Store(nil)
