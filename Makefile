@@ -13,7 +13,7 @@ ROUNDS      ?= 5
 SEED        ?= 0
 
 # Packages with goroutines that share memory; the race detector is slow, so it runs where it can find something.
-RACE = ./client/... ./cmd/server/... ./internal/admin/... ./internal/auth/... ./internal/node/... ./internal/server/... \
+RACE = ./client/... ./cmd/server/... ./internal/admin/... ./internal/auth/... ./internal/node/... ./internal/router/... ./internal/server/... \
        ./internal/store/... ./internal/transport/... ./internal/vfs/... ./internal/wal/... .
 
 .DEFAULT_GOAL := help
@@ -23,9 +23,10 @@ help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## build vega-server and vega-client into the current directory
+build: ## build vega-server, vega-client and vega-router into the current directory
 	CGO_ENABLED=0 $(GO) build -trimpath -o vega-server ./cmd/server
 	CGO_ENABLED=0 $(GO) build -trimpath -o vega-client ./cmd/client
+	CGO_ENABLED=0 $(GO) build -trimpath -o vega-router ./cmd/router
 
 .PHONY: run
 run: ## start a durable node on 127.0.0.1:8342 (ARGS="--fsync everysec" for flags)
@@ -104,4 +105,4 @@ docker: ## container image with a static binary and a non-root user
 
 .PHONY: clean
 clean: ## remove what the other targets made (never data directories)
-	rm -rf vega-server vega-client cover.out dist bench/results
+	rm -rf vega-server vega-client vega-router cover.out dist bench/results

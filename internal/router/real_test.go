@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/rueidis"
 
+	"github.com/prakashpandey/vegadb"
 	"github.com/prakashpandey/vegadb/client"
 	"github.com/prakashpandey/vegadb/internal/config"
 	"github.com/prakashpandey/vegadb/vegadbtest"
@@ -34,13 +35,83 @@ type realCluster struct {
 func realClusters() []realCluster {
 	return []realCluster{
 		{"lone node", func(t *testing.T) []string { return []string{vegadbtest.Start(t).Addr()} }},
+		{"three nodes", func(t *testing.T) []string { return startDevCluster(t).Addrs() }},
 	}
 }
 
-// onRealClusters runs a test with a router in front of each.
-func onRealClusters(t *testing.T, test func(t *testing.T, r *testRouter)) {
+func startDevCluster(t *testing.T) *vegadb.DevCluster {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a cluster takes its time")
+	}
+	cfg := vegadb.DefaultConfig()
+	cfg.AdminAddr, cfg.Partitions = "", 16
+	cfg.LogSegmentBytes, cfg.MaxValueBytes = 8<<20, 1<<20
+	cfg.OnFatal = func(err error) { t.Errorf("vegadb: %v", err) }
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c, err := vegadb.StartDevCluster(ctx, 3, vegadb.DevConfig{Node: cfg, Dir: t.TempDir(), Port: freePorts(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := c.Close(ctx); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return c
+}
+
+// freePorts finds a place for the ports of three nodes, which keep them over a restart.
+func freePorts(t *testing.T) int {
+	t.Helper()
+search:
+	for range 100 {
+		base := 20_000 + rand.IntN(10_000)
+		for i := range 3 {
+			for j := range 3 {
+				ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+10*i+j))
+				if err != nil {
+					continue search
+				}
+				ln.Close()
+			}
+		}
+		return base
+	}
+	t.Fatal("no free ports")
+	return 0
+}
+
+// What clients see through routers in front of each of the real clusters.
+func TestThroughARouter(t *testing.T) {
 	for _, c := range realClusters() {
-		t.Run(c.name, func(t *testing.T) { test(t, startRealRouter(t, c.start(t))) })
+		t.Run(c.name, func(t *testing.T) {
+			addresses := c.start(t)
+			routers := []*testRouter{startRealRouter(t, addresses), startRealRouter(t, addresses)}
+			for _, tc := range []struct {
+				name string
+				test func(t *testing.T, r *testRouter)
+			}{
+				{"every reply is that of a node, RESP2", func(t *testing.T, r *testRouter) { testRepliesAreThoseOfANode(t, r, "2") }},
+				{"every reply is that of a node, RESP3", func(t *testing.T, r *testRouter) { testRepliesAreThoseOfANode(t, r, "3") }},
+				{"go-redis works", testGoRedis},
+				{"rueidis works", testRueidis},
+				{"the Go client gets what it gets from a node", testGoClient},
+				{"a connection reads what it has seen", testSessionReads},
+				{"many clients at once, two routers", func(t *testing.T, _ *testRouter) { testManyClients(t, routers) }},
+				{"a cursor is good at every router", func(t *testing.T, _ *testRouter) { testCursors(t, routers) }},
+			} {
+				t.Run(tc.name, func(t *testing.T) {
+					r := *routers[0]
+					r.t = t
+					r.dial().ask("FLUSHALL", "OK")
+					tc.test(t, &r)
+				})
+			}
+		})
 	}
 }
 
@@ -148,64 +219,58 @@ func readValue(t *testing.T, c *raw, buf []byte) (value, rest []byte) {
 	}
 }
 
-func TestEveryReplyThroughARouterIsThatOfANode(t *testing.T) {
-	for _, proto := range []string{"2", "3"} {
-		onRealClusters(t, func(t *testing.T, r *testRouter) {
-			node := vegadbtest.Start(t)
-			conn, err := net.Dial("tcp", node.Addr())
-			if err != nil {
-				t.Fatal(err)
+func testRepliesAreThoseOfANode(t *testing.T, r *testRouter, proto string) {
+	node := vegadbtest.Start(t)
+	conn, err := net.Dial("tcp", node.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	direct := &raw{t: t, Conn: conn}
+	direct.in = bufioReader(conn)
+	through := r.dial()
+	for _, c := range []*raw{direct, through} {
+		c.send("HELLO " + proto)
+		c.reply()
+	}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var leftDirect, leftThrough []byte
+	for range 60 {
+		var commands [][]string
+		var pipeline []byte
+		for range 1 + rnd.IntN(60) {
+			args := randomDataCommand(rnd)
+			commands = append(commands, args)
+			pipeline = append(pipeline, encodeRESP(args)...)
+		}
+		go direct.Write(pipeline)
+		go through.Write(pipeline)
+		for _, args := range commands {
+			var want, got []byte
+			want, leftDirect = readValue(t, direct, leftDirect)
+			got, leftThrough = readValue(t, through, leftThrough)
+			if !bytes.Equal(want, got) {
+				t.Fatalf("%q:\n got %.200q\nwant %.200q", args, got, want)
 			}
-			defer conn.Close()
-			conn.SetDeadline(time.Now().Add(patience))
-			direct := &raw{t: t, Conn: conn}
-			direct.in = bufioReader(conn)
-			through := r.dial()
-			for _, c := range []*raw{direct, through} {
-				c.send("HELLO " + proto)
-				c.reply()
-			}
-			rnd := rand.New(rand.NewPCG(1, 2))
-			var leftDirect, leftThrough []byte
-			for range 60 {
-				var commands [][]string
-				var pipeline []byte
-				for range 1 + rnd.IntN(60) {
-					args := randomDataCommand(rnd)
-					commands = append(commands, args)
-					pipeline = append(pipeline, encodeRESP(args)...)
-				}
-				go direct.Write(pipeline)
-				go through.Write(pipeline)
-				for _, args := range commands {
-					var want, got []byte
-					want, leftDirect = readValue(t, direct, leftDirect)
-					got, leftThrough = readValue(t, through, leftThrough)
-					if !bytes.Equal(want, got) {
-						t.Fatalf("%q:\n got %.200q\nwant %.200q", args, got, want)
-					}
-				}
-			}
-		})
+		}
 	}
 }
 
-func TestGoRedisWorksThroughARouter(t *testing.T) {
-	onRealClusters(t, func(t *testing.T, r *testRouter) {
-		for name, open := range map[string]func() redis.UniversalClient{
-			"RESP2": func() redis.UniversalClient { return redis.NewClient(&redis.Options{Addr: r.Addr(), Protocol: 2}) },
-			"RESP3": func() redis.UniversalClient { return redis.NewClient(&redis.Options{Addr: r.Addr(), Protocol: 3}) },
-			"cluster": func() redis.UniversalClient {
-				return redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{r.Addr()}})
-			},
-		} {
-			t.Run(name, func(t *testing.T) {
-				c := open()
-				defer c.Close()
-				exerciseGoRedis(t, c)
-			})
-		}
-	})
+func testGoRedis(t *testing.T, r *testRouter) {
+	for name, open := range map[string]func() redis.UniversalClient{
+		"RESP2": func() redis.UniversalClient { return redis.NewClient(&redis.Options{Addr: r.Addr(), Protocol: 2}) },
+		"RESP3": func() redis.UniversalClient { return redis.NewClient(&redis.Options{Addr: r.Addr(), Protocol: 3}) },
+		"cluster": func() redis.UniversalClient {
+			return redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{r.Addr()}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := open()
+			defer c.Close()
+			exerciseGoRedis(t, c)
+		})
+	}
 }
 
 func exerciseGoRedis(t *testing.T, c redis.UniversalClient) {
@@ -254,64 +319,59 @@ func exerciseGoRedis(t *testing.T, c redis.UniversalClient) {
 	}
 }
 
-func TestRueidisWorksThroughARouter(t *testing.T) {
-	onRealClusters(t, func(t *testing.T, r *testRouter) {
-		c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{r.Addr()}, DisableCache: true})
+func testRueidis(t *testing.T, r *testRouter) {
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{r.Addr()}, DisableCache: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			key := fmt.Sprintf("key-%d", i)
+			for j := range 20 {
+				value := fmt.Sprint(j)
+				if err := c.Do(ctx, c.B().Set().Key(key).Value(value).Build()).Error(); err != nil {
+					t.Error(err)
+					return
+				}
+				if got, err := c.Do(ctx, c.B().Get().Key(key).Build()).ToString(); err != nil || got != value {
+					t.Errorf("%s = %q, %v; want %q", key, got, err, value)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, r := range c.DoMulti(ctx, c.B().Get().Key("key-1").Build(), c.B().Exists().Key("key-1").Build(), c.B().Dbsize().Build()) {
+		if err := r.Error(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func testGoClient(t *testing.T, r *testRouter) {
+	node := vegadbtest.Start(t)
+	outcomes := map[string][]string{}
+	for name, address := range map[string]string{"direct": node.Addr(), "through": r.Addr()} {
+		c, err := client.Open(t.Context(), client.Options{Addresses: []string{address}, Timeout: patience})
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		var wg sync.WaitGroup
-		for i := range 50 {
-			wg.Go(func() {
-				key := fmt.Sprintf("key-%d", i)
-				for j := range 20 {
-					value := fmt.Sprint(j)
-					if err := c.Do(ctx, c.B().Set().Key(key).Value(value).Build()).Error(); err != nil {
-						t.Error(err)
-						return
-					}
-					if got, err := c.Do(ctx, c.B().Get().Key(key).Build()).ToString(); err != nil || got != value {
-						t.Errorf("%s = %q, %v; want %q", key, got, err, value)
-						return
-					}
-				}
-			})
+		outcomes[name] = exerciseGoClient(t, c)
+		if err := c.Close(); err != nil {
+			t.Error(err)
 		}
-		wg.Wait()
-		for _, r := range c.DoMulti(ctx, c.B().Get().Key("key-1").Build(), c.B().Exists().Key("key-1").Build(), c.B().Dbsize().Build()) {
-			if err := r.Error(); err != nil {
-				t.Error(err)
+	}
+	if !reflect.DeepEqual(outcomes["direct"], outcomes["through"]) {
+		for i := range outcomes["direct"] {
+			if a, b := outcomes["direct"][i], outcomes["through"][i]; a != b {
+				t.Errorf("direct  %s\nthrough %s", a, b)
 			}
 		}
-	})
-}
-
-// The Go client gets from a router what it gets from a node.
-func TestTheGoClientWorksThroughARouter(t *testing.T) {
-	onRealClusters(t, func(t *testing.T, r *testRouter) {
-		node := vegadbtest.Start(t)
-		outcomes := map[string][]string{}
-		for name, address := range map[string]string{"direct": node.Addr(), "through": r.Addr()} {
-			c, err := client.Open(t.Context(), client.Options{Addresses: []string{address}, Timeout: patience})
-			if err != nil {
-				t.Fatal(err)
-			}
-			outcomes[name] = exerciseGoClient(t, c)
-			if err := c.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-		if !reflect.DeepEqual(outcomes["direct"], outcomes["through"]) {
-			for i := range outcomes["direct"] {
-				if a, b := outcomes["direct"][i], outcomes["through"][i]; a != b {
-					t.Errorf("direct  %s\nthrough %s", a, b)
-				}
-			}
-		}
-	})
+	}
 }
 
 // exerciseGoClient makes a call of every kind and returns what they said.
@@ -396,7 +456,7 @@ func exerciseGoClient(t *testing.T, c *client.Client) (out []string) {
 	deleted, err := c.Delete(ctx, "a")
 	say("delete", err, deleted)
 	topology, err := c.Topology(ctx)
-	say("topology", err, len(topology.Nodes), len(topology.Partitions))
+	say("topology", err, len(topology.Nodes), len(topology.Partitions) > 0)
 	say("flush", c.Flush(ctx))
 	count, err = c.Count(ctx)
 	say("count", err, count)
@@ -404,43 +464,41 @@ func exerciseGoClient(t *testing.T, c *client.Client) (out []string) {
 	return out
 }
 
-func TestManyClientsAtOnceThroughTwoRouters(t *testing.T) {
-	for _, cluster := range realClusters() {
-		t.Run(cluster.name, func(t *testing.T) {
-			addresses := cluster.start(t)
-			routers := []*testRouter{startRealRouter(t, addresses), startRealRouter(t, addresses)}
-			var wg sync.WaitGroup
-			for i := range 8 {
-				wg.Go(func() {
-					c := routers[i%2].dial()
-					var sent bytes.Buffer
-					for j := range 500 {
-						fmt.Fprintf(&sent, "INCR shared\r\nSET own:%d %d\r\nGET own:%d\r\n", i, j, i)
-					}
-					go io.Copy(c, &sent)
-					last := ""
-					for j := range 500 {
-						n, ok, own := c.reply(), c.reply(), c.reply()
-						if ok != "OK" || own != fmt.Sprint(j) || len(n) < len(last) || len(n) == len(last) && n <= last {
-							t.Errorf("client %d: INCR %s behind %s, SET %s, GET %s", i, n, last, ok, own)
-							return
-						}
-						last = n
-					}
-				})
+func testManyClients(t *testing.T, routers []*testRouter) {
+	var wg sync.WaitGroup
+	for i := range 8 {
+		c := routers[i%2].dial()
+		wg.Go(func() {
+			var sent bytes.Buffer
+			for j := range 300 {
+				fmt.Fprintf(&sent, "INCR shared\r\nSET own:%d %d\r\nGET own:%d\r\n", i, j, i)
 			}
-			wg.Wait()
-			routers[0].dial().ask("GET shared", "4000")
-			cursorIsGoodAtBoth(t, routers)
+			go io.Copy(c, &sent)
+			last := ""
+			for j := range 300 {
+				n, ok, own := c.reply(), c.reply(), c.reply()
+				if ok != "OK" || own != fmt.Sprint(j) || len(n) < len(last) || len(n) == len(last) && n <= last {
+					t.Errorf("client %d: INCR %s behind %s, SET %s, GET %s", i, n, last, ok, own)
+					return
+				}
+				last = n
+			}
 		})
 	}
+	wg.Wait()
+	routers[0].dial().ask("GET shared", "2400")
 }
 
-// cursorIsGoodAtBoth scans with each page from another router.
-func cursorIsGoodAtBoth(t *testing.T, routers []*testRouter) {
+// testCursors scans with each page from another router.
+func testCursors(t *testing.T, routers []*testRouter) {
 	c := routers[0].dial()
+	var lines []string
 	for i := range 300 {
-		c.ask(fmt.Sprintf("SET s:%d v", i), "OK")
+		lines = append(lines, fmt.Sprintf("SET s:%d v", i))
+	}
+	c.send(lines...)
+	for range lines {
+		c.reply()
 	}
 	found := map[string]bool{}
 	cursor := "0"
@@ -461,5 +519,95 @@ func cursorIsGoodAtBoth(t *testing.T, routers []*testRouter) {
 	}
 	if len(found) != 300 {
 		t.Errorf("%d of 300 keys", len(found))
+	}
+}
+
+func testSessionReads(t *testing.T, r *testRouter) {
+	c := r.dial()
+	c.ask("SET k before", "OK")
+	c.ask("VEGA CONSISTENCY SESSION", "OK")
+	c.ask("VEGA CONSISTENCY", "session")
+	c.ask("GET k", "before") // written under another level: seen all the same
+	for i := range 200 {
+		c.send(fmt.Sprintf("SET k%d %d", i%5, i), fmt.Sprintf("GET k%d", i%5))
+		if ok, got := c.reply(), c.reply(); ok != "OK" || got != fmt.Sprint(i) {
+			t.Fatalf("SET %s, GET %q, want %d", ok, got, i)
+		}
+	}
+	for _, level := range []string{"LEASE", "BOUNDED 5000", "LOCAL", "LINEARIZABLE", "DEFAULT"} {
+		c.ask("VEGA CONSISTENCY "+level, "OK")
+		c.ask("VEGA CONSISTENCY", strings.ToLower(level))
+		c.send("GET k1")
+		if got := c.reply(); strings.HasPrefix(got, "-") {
+			t.Errorf("%s: %q", level, got)
+		}
+	}
+	c.ask("VEGA CONSISTENCY sometimes", "-ERR unknown level 'sometimes': linearizable, lease, session, bounded <ms>, local or default")
+	c.ask("VEGA CONSISTENCY BOUNDED", "-ERR syntax error")
+	c.ask("VEGA CONSISTENCY BOUNDED -1", "-ERR the age is not a number of milliseconds up to 3600000")
+}
+
+// Writes are carried out once, whatever happens to the nodes meanwhile: the router
+// repeats them under the sessions of its clients, and under its own for those of RESP.
+func TestWritesAreCarriedOutOnceWhileNodesStopAndStart(t *testing.T) {
+	cluster := startDevCluster(t)
+	r := startRealRouter(t, cluster.Addrs(), func(s *config.Router) { s.RequestTimeout = time.Minute })
+	db, err := client.Open(t.Context(), client.Options{Addresses: []string{r.Addr()}, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	stop := make(chan struct{})
+	stopped := func() bool {
+		select {
+		case <-stop:
+			return true
+		default:
+			return false
+		}
+	}
+	const workers = 4
+	var native, redis [workers]int
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for ; !stopped(); native[w]++ {
+				n, err := db.Increment(t.Context(), fmt.Sprint("native", w), 1)
+				if err != nil || n != int64(native[w]+1) {
+					t.Errorf("increment %d: %d, %v", native[w]+1, n, err)
+					return
+				}
+			}
+		})
+		peer := r.dial()
+		peer.SetDeadline(time.Now().Add(3 * time.Minute))
+		wg.Go(func() {
+			for ; !stopped(); redis[w]++ {
+				peer.send(fmt.Sprint("INCR resp", w))
+				if got := peer.reply(); got != fmt.Sprint(redis[w]+1) {
+					t.Errorf("INCR %d: %s", redis[w]+1, got)
+					return
+				}
+			}
+		})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for i := range 3 {
+		if err := cluster.Stop(ctx, i); err != nil {
+			t.Errorf("stop node %d: %v", i, err)
+		}
+		if _, err := cluster.Restart(i); err != nil {
+			t.Fatal(err)
+		}
+		if err := cluster.WaitSettled(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	t.Logf("native increments %v, RESP %v", native, redis)
+	if slices.Contains(native[:], 0) || slices.Contains(redis[:], 0) {
+		t.Error("nothing was written meanwhile")
 	}
 }
