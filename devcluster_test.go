@@ -2,7 +2,10 @@ package vegadb_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,5 +52,63 @@ func TestADevClusterServesClientsFromEveryNode(t *testing.T) {
 				t.Fatalf("get %s by %s: %q, %v", key, addr, value, err)
 			}
 		}
+	}
+}
+
+// A planned stop hands leadership over first: no request fails.
+func TestARollingRestartCostsNoFailedRequest(t *testing.T) {
+	c := startDevCluster(t, 3)
+	db, err := client.Open(t.Context(), client.Options{Addresses: c.Addrs()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var stop atomic.Bool
+	var done atomic.Int64
+	var all sync.WaitGroup
+	for w := range 8 {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for i := 0; !stop.Load(); i++ {
+				key := fmt.Sprintf("key-%d-%d", w, i%100)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				_, err := db.Increment(ctx, key, 1)
+				cancel()
+				if err != nil && !errors.Is(err, context.Canceled) {
+					t.Errorf("increment %s: %v", key, err)
+					return
+				}
+				done.Add(1)
+			}
+		}()
+	}
+	for i := range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		if err := c.Stop(ctx, i); err != nil {
+			t.Errorf("stop node %d: %v", i, err)
+		}
+		if _, err := c.Restart(i); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.WaitSettled(ctx); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+	}
+	stop.Store(true)
+	all.Wait()
+	var sum int64
+	for w := range 8 {
+		for i := range 100 {
+			n, err := db.Increment(t.Context(), fmt.Sprintf("key-%d-%d", w, i), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += n
+		}
+	}
+	if sum != done.Load() {
+		t.Errorf("%d increments were acknowledged, the counters say %d", done.Load(), sum)
 	}
 }

@@ -80,7 +80,8 @@ type cluster struct {
 // sign is the last sign of life of one run of a node.
 type sign struct {
 	boot uint64
-	at   atomic.Int64 // unix ms
+	at   atomic.Int64           // unix ms
+	addr atomic.Pointer[string] // its peer address, as it says itself; nil: not heard yet
 }
 
 // Kinds of frames between nodes: the first byte.
@@ -172,6 +173,13 @@ func (c *cluster) describe() meta.Describe {
 func (n *Node) resolve(node ring.NodeID) (string, bool) {
 	if view := n.meta.view.Load(); view != nil {
 		if m := view.Member(node); m != nil {
+			// A run that the meta state does not know yet says itself where it is: should too
+			// many nodes have moved, the state could never be told.
+			if s, ok := n.cluster.heard.Load(node); ok && s.(*sign).boot != m.Boot {
+				if addr := s.(*sign).addr.Load(); addr != nil {
+					return *addr, true
+				}
+			}
 			return m.PeerAddr, true
 		}
 	}

@@ -60,8 +60,8 @@ func (l *leaders) get(group uint32) (ring.NodeID, uint64) {
 	return l.by[group].node, l.by[group].term
 }
 
-// A frame of leaders: flags u8 (1: the sender is about to stop), then for each group
-// that the sender leads: group u32, term u64.
+// A frame of leaders: flags u8 (1: the sender is about to stop), the sender's peer
+// address (length u8, bytes), then for each group that it leads: group u32, term u64.
 const (
 	leadersResting = 1
 	leaderBytes    = 12
@@ -79,6 +79,8 @@ func (n *Node) tellLeaders() {
 	if c.stopping.Load() {
 		frame[1] = leadersResting
 	}
+	addr := c.o.AdvertisePeer[:min(len(c.o.AdvertisePeer), 255)]
+	frame = append(append(frame, byte(len(addr))), addr...)
 	n.worker.host.Groups(func(group uint32) {
 		if st, ok := n.worker.host.Status(group); ok && st.Leads {
 			frame = binary.LittleEndian.AppendUint32(frame, group)
@@ -95,8 +97,13 @@ func (n *Node) tellLeaders() {
 // hearLeaders takes a frame of leaders.
 func (n *Node) hearLeaders(from ring.NodeID, b []byte) {
 	c := n.cluster
-	if len(b) == 0 || (len(b)-1)%leaderBytes != 0 {
+	if len(b) < 2 || len(b) < 2+int(b[1]) || (len(b)-2-int(b[1]))%leaderBytes != 0 {
 		return
+	}
+	if s, ok := c.heard.Load(from); ok {
+		if addr := string(b[2 : 2+b[1]]); s.(*sign).addr.Load() == nil || *s.(*sign).addr.Load() != addr {
+			s.(*sign).addr.Store(&addr)
+		}
 	}
 	c.mu.Lock()
 	resting := b[0]&leadersResting != 0
@@ -109,7 +116,7 @@ func (n *Node) hearLeaders(from ring.NodeID, b []byte) {
 	}
 	c.mu.Unlock()
 	changed := false
-	for b = b[1:]; len(b) > 0; b = b[leaderBytes:] {
+	for b = b[2+b[1]:]; len(b) > 0; b = b[leaderBytes:] {
 		group, term := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint64(b[4:])
 		changed = c.leaders.set(group, term, from) || changed
 	}
@@ -225,6 +232,10 @@ func (n *Node) Settled() bool {
 	view := n.meta.view.Load()
 	if view == nil || !n.Ready() {
 		return false
+	}
+	d := n.cluster.describe()
+	if m := view.Member(d.ID); m == nil || !sameMember(m, &d) {
+		return false // the others may not know yet where this node is
 	}
 	active := 0
 	for i := range view.Members {
