@@ -66,9 +66,9 @@ func (s *Sessions) append(dst []byte) []byte {
 	for _, ses := range all {
 		dst = append(dst, ses.id[:]...)
 		dst = binary.AppendUvarint(dst, ses.acked)
-		dst = binary.AppendUvarint(dst, uint64(len(ses.outcomes)))
-		for i := range ses.outcomes {
-			dst = ses.outcomes[i].append(dst)
+		dst = binary.AppendUvarint(dst, uint64(ses.count()))
+		for i := range ses.outcomes[ses.head:] {
+			dst = ses.outcomes[ses.head+i].append(dst)
 		}
 	}
 	return dst
@@ -78,10 +78,7 @@ func (o *outcome) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, o.seq)
 	dst = binary.AppendUvarint(dst, uint64(o.n))
 	for i := range o.n {
-		r := &o.one
-		if i > 0 {
-			r = &o.more[i-1]
-		}
+		r, value := o.get(i)
 		cut := byte(0)
 		if r.cut {
 			cut = 1
@@ -91,8 +88,8 @@ func (o *outcome) append(dst []byte) []byte {
 		dst = binary.AppendVarint(dst, r.int)
 		dst = binary.AppendUvarint(dst, r.version)
 		dst = binary.AppendVarint(dst, r.expireAt)
-		dst = binary.AppendUvarint(dst, uint64(len(r.value)))
-		dst = append(dst, r.value...)
+		dst = binary.AppendUvarint(dst, uint64(len(value)))
+		dst = append(dst, value...)
 	}
 	return dst
 }
@@ -183,25 +180,21 @@ func (d *decoder) sessions() *Sessions {
 func (d *decoder) outcome() outcome {
 	o := outcome{seq: d.uvarint()}
 	results := d.count(8)
-	for i := range results {
+	for range results {
 		var r result
 		if b := d.bytes(2); b != nil {
 			r.status = wire.Status(binary.LittleEndian.Uint16(b))
 		}
 		r.kind, r.cut = command.ResultKind(d.byte()), d.byte() == 1
 		r.int, r.version, r.expireAt = d.varint(), d.uvarint(), d.varint()
-		if value := d.bytes(d.uvarint()); len(value) > 0 {
-			r.value = append([]byte(nil), value...)
+		var value []byte
+		if b := d.bytes(d.uvarint()); len(b) > 0 {
+			value = append([]byte(nil), b...)
 		}
 		if d.failed {
 			return o
 		}
-		if i == 0 {
-			o.one = r
-		} else {
-			o.more = append(o.more, r)
-		}
-		o.n++
+		o.add(r, value)
 	}
 	return o
 }

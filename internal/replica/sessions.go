@@ -24,6 +24,7 @@ import (
 // beyond is forgotten, and a retry of it is refused rather than executed.
 type Sessions struct {
 	byID map[[16]byte]*session
+	last *session // the one that was met last; nil: none
 	// floor is the latest creation among the sessions that were dropped to make
 	// room: an unknown session that is not younger may be one of them.
 	floor int64
@@ -40,27 +41,35 @@ type session struct {
 	id      [16]byte
 	created int64
 	acked   uint64
-	// outcomes above acked, in ascending order of seq.
+	// outcomes[head:] are those above acked, in ascending order of seq. What is before
+	// head is free: writes come and are acknowledged in order for the most part, so the
+	// list moves on like a queue.
 	outcomes []outcome
+	head     int
 }
 
 // outcome is what one write brought: of a batch, one result for each op.
 type outcome struct {
-	seq  uint64
-	one  result
-	more []result // the second op and further ones
-	n    int
+	seq   uint64
+	one   result
+	n     int    // results
+	extra *extra // nil: there is one result at most, without a value
 }
 
-// result is a command.Result that outlives the call.
+// extra is what most outcomes do without.
+type extra struct {
+	more   []result // of the second op and further ones
+	values [][]byte // by op; those beyond its end have none
+}
+
+// result is a command.Result that outlives the call, without its value.
 type result struct {
+	version  uint64
+	int      int64
+	expireAt int64
 	status   wire.Status
 	kind     command.ResultKind
 	cut      bool // the value was too long to be kept
-	int      int64
-	version  uint64
-	expireAt int64
-	value    []byte
 }
 
 const (
@@ -90,7 +99,7 @@ func (s *Sessions) begin(id command.Session, stamp int64, count int, sink comman
 		refuse(sink, count)
 		return nil, false
 	}
-	ses := s.byID[id.ID]
+	ses := s.find(id.ID)
 	if ses == nil {
 		if created <= s.floor {
 			refuse(sink, count)
@@ -99,7 +108,7 @@ func (s *Sessions) begin(id command.Session, stamp int64, count int, sink comman
 		ses = s.create(id.ID, created)
 	}
 	s.acknowledge(ses, id.Acked)
-	at, known := slices.BinarySearchFunc(ses.outcomes, id.Seq, func(o outcome, seq uint64) int { return cmp.Compare(o.seq, seq) })
+	at, known := ses.search(id.Seq)
 	switch {
 	case known:
 		ses.outcomes[at].replay(sink)
@@ -108,18 +117,58 @@ func (s *Sessions) begin(id command.Session, stamp int64, count int, sink comman
 		refuse(sink, count)
 		return nil, false
 	}
-	if len(ses.outcomes) >= maxOutcomes || s.outcomes >= maxOutcomesTotal && len(ses.outcomes) > 0 {
-		s.acknowledge(ses, ses.outcomes[0].seq)
-		at = max(at-1, 0)
-		if id.Seq <= ses.acked {
+	if ses.count() >= maxOutcomes || s.outcomes >= maxOutcomesTotal && ses.count() > 0 {
+		s.acknowledge(ses, ses.outcomes[ses.head].seq)
+		if at, _ = ses.search(id.Seq); id.Seq <= ses.acked {
 			refuse(sink, count)
 			return nil, false
 		}
 	}
-	ses.outcomes = slices.Insert(ses.outcomes, at, outcome{seq: id.Seq})
+	s.taking, s.sink = ses.insert(at, id.Seq), sink
 	s.outcomes++
-	s.taking, s.sink = &ses.outcomes[at], sink
 	return s, true
+}
+
+// find returns a session that is remembered, or nil.
+func (s *Sessions) find(id [16]byte) *session {
+	if s.last != nil && s.last.id == id {
+		return s.last
+	}
+	ses := s.byID[id]
+	if ses != nil {
+		s.last = ses
+	}
+	return ses
+}
+
+// count is how many outcomes are remembered.
+func (ses *session) count() int { return len(ses.outcomes) - ses.head }
+
+// search returns where in outcomes seq is, or belongs.
+func (ses *session) search(seq uint64) (at int, known bool) {
+	n := len(ses.outcomes)
+	if ses.head == n || ses.outcomes[n-1].seq < seq {
+		return n, false // the usual case: writes come in order
+	}
+	at, known = slices.BinarySearchFunc(ses.outcomes[ses.head:], seq, func(o outcome, seq uint64) int { return cmp.Compare(o.seq, seq) })
+	return ses.head + at, known
+}
+
+// insert makes room for the outcome of seq at a place that search has returned.
+func (ses *session) insert(at int, seq uint64) *outcome {
+	if len(ses.outcomes) == cap(ses.outcomes) && ses.head > len(ses.outcomes)/2 {
+		n := copy(ses.outcomes, ses.outcomes[ses.head:])
+		clear(ses.outcomes[n:])
+		ses.outcomes = ses.outcomes[:n]
+		at -= ses.head
+		ses.head = 0
+	}
+	if at == len(ses.outcomes) {
+		ses.outcomes = append(ses.outcomes, outcome{seq: seq})
+	} else {
+		ses.outcomes = slices.Insert(ses.outcomes, at, outcome{seq: seq})
+	}
+	return &ses.outcomes[at]
 }
 
 // Result keeps one op's result and passes it on.
@@ -160,6 +209,9 @@ func (s *Sessions) dropOldest() {
 func (s *Sessions) drop(ses *session) {
 	s.acknowledge(ses, math.MaxUint64)
 	delete(s.byID, ses.id)
+	if s.last == ses {
+		s.last = nil
+	}
 }
 
 // sorted returns the sessions in the order of creation and id.
@@ -193,14 +245,17 @@ func (s *Sessions) acknowledge(ses *session, seq uint64) {
 		return
 	}
 	ses.acked = seq
-	n := 0
-	for n < len(ses.outcomes) && ses.outcomes[n].seq <= seq {
-		s.values -= ses.outcomes[n].bytes()
-		n++
+	from := ses.head
+	for ses.head < len(ses.outcomes) && ses.outcomes[ses.head].seq <= seq {
+		if o := &ses.outcomes[ses.head]; o.extra != nil {
+			s.values -= o.bytes()
+			o.extra = nil
+		}
+		ses.head++
 	}
-	s.outcomes -= n
-	if n > 0 {
-		ses.outcomes = slices.Delete(ses.outcomes, 0, n)
+	s.outcomes -= ses.head - from
+	if ses.head == len(ses.outcomes) {
+		ses.outcomes, ses.head = ses.outcomes[:0], 0
 	}
 }
 
@@ -208,26 +263,51 @@ func (s *Sessions) acknowledge(ses *session, seq uint64) {
 // of the value.
 func (o *outcome) keep(r *command.Result, room bool) int64 {
 	kept := result{status: r.Status, kind: r.Kind, int: r.Int, version: r.Version, expireAt: r.ExpireAt}
+	var value []byte
 	switch {
 	case len(r.Bytes) > keptBytes, len(r.Bytes) > 0 && !room:
 		kept.cut = true
 	case len(r.Bytes) > 0:
-		kept.value = bytes.Clone(r.Bytes)
+		value = bytes.Clone(r.Bytes)
+	}
+	o.add(kept, value)
+	return int64(len(value))
+}
+
+// add adds the next op's result, with its value, which may be nil.
+func (o *outcome) add(r result, value []byte) {
+	if o.extra == nil && (o.n > 0 || value != nil) {
+		o.extra = &extra{}
 	}
 	if o.n == 0 {
-		o.one = kept
+		o.one = r
 	} else {
-		o.more = append(o.more, kept)
+		o.extra.more = append(o.extra.more, r)
+	}
+	if value != nil {
+		o.extra.values = append(o.extra.values, make([][]byte, o.n+1-len(o.extra.values))...)
+		o.extra.values[o.n] = value
 	}
 	o.n++
-	return int64(len(kept.value))
+}
+
+// get returns the i-th op's result and its value.
+func (o *outcome) get(i int) (r *result, value []byte) {
+	if o.extra != nil && i < len(o.extra.values) {
+		value = o.extra.values[i]
+	}
+	if i == 0 {
+		return &o.one, value
+	}
+	return &o.extra.more[i-1], value
 }
 
 // bytes is what the outcome's values take.
-func (o *outcome) bytes() int64 {
-	n := int64(len(o.one.value))
-	for i := range o.more {
-		n += int64(len(o.more[i].value))
+func (o *outcome) bytes() (n int64) {
+	if o.extra != nil {
+		for _, value := range o.extra.values {
+			n += int64(len(value))
+		}
 	}
 	return n
 }
@@ -238,11 +318,8 @@ func (o *outcome) replay(sink command.Sink) {
 		return
 	}
 	for i := range o.n {
-		kept := &o.one
-		if i > 0 {
-			kept = &o.more[i-1]
-		}
-		r := command.Result{Status: kept.status, Kind: kept.kind, Int: kept.int, Bytes: kept.value, Version: kept.version, ExpireAt: kept.expireAt}
+		kept, value := o.get(i)
+		r := command.Result{Status: kept.status, Kind: kept.kind, Int: kept.int, Bytes: value, Version: kept.version, ExpireAt: kept.expireAt}
 		if kept.cut {
 			r = command.Result{Status: wire.UnknownOutcome} // executed, but the old value is gone
 		}
