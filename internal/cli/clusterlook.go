@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -34,31 +34,26 @@ returns when it is.`,
 			if within > 0 && !wait {
 				return usagef("--within says how long to wait: it belongs to --wait")
 			}
-			ctx := cmd.Context()
-			var waitErr error
-			if wait {
-				waitErr = a.waitFor(ctx, within, func(v *view) (bool, string) {
-					h := judge(v.status)
-					return h.verdict == whole, h.line()
-				})
-				if waitErr != nil && !isNotYet(waitErr) {
-					return waitErr
+			if !wait {
+				st, _, err := a.clusterStatus(cmd.Context())
+				if err == nil {
+					err = a.printStatus(st)
 				}
-			}
-			st, text, err := a.clusterStatus(ctx)
-			if err != nil {
+				if err == nil && check && judge(st).verdict != whole {
+					err = &silentError{exitNotYet}
+				}
 				return err
 			}
-			if err := a.printStatus(st, text); err != nil {
-				return err
+			var last *wire.ClusterStatus // the one that has ended the wait is shown
+			err := a.waitFor(cmd.Context(), within, func(v *view) (bool, string) {
+				last = v.status
+				h := judge(last)
+				return h.verdict == whole, h.line()
+			})
+			if last != nil && (err == nil || isNotYet(err)) {
+				err = errors.Join(err, a.printStatus(last))
 			}
-			if waitErr != nil {
-				return waitErr
-			}
-			if h := judge(st); check && h.verdict != whole {
-				return &silentError{exitNotYet}
-			}
-			return nil
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "exit code 10 unless the cluster is whole")
@@ -67,10 +62,10 @@ returns when it is.`,
 	return cmd
 }
 
-func (a *app) printStatus(st *wire.ClusterStatus, text json.RawMessage) error {
+func (a *app) printStatus(st *wire.ClusterStatus) error {
 	if a.json {
-		_, err := fmt.Fprintf(a.env.Out, "%s\n", text)
-		return err
+		writeJSON(a.env.Out, st)
+		return nil
 	}
 	_, err := io.WriteString(a.env.Out, statusText(newView(st), a.outStyle(), a.tableWidth(), a.env.Now(), 20))
 	return err
@@ -197,7 +192,7 @@ type notYetError struct{ text string }
 func (e *notYetError) Error() string { return e.text }
 
 func isNotYet(err error) bool {
-	_, ok := err.(*notYetError)
+	_, ok := errors.AsType[*notYetError](err)
 	return ok
 }
 

@@ -289,12 +289,18 @@ func (v *view) movesTable(out *strings.Builder, s style, width, most int) {
 		if m.To != "" {
 			to = v.id(m.To)
 		}
-		left := "–"
-		if m.SecondsLeft >= 0 && m.Percent < 100 {
+		left, moved := "–", "–"
+		switch {
+		case m.SecondsLeft > 0 && m.Percent < 100:
 			left = span(time.Duration(m.SecondsLeft) * time.Second)
+		case m.SecondsLeft == 0:
+			left = "< 1s"
+		}
+		if m.BytesTotal > 0 {
+			moved = byteSize(float64(m.BytesDone)) + " of " + byteSize(float64(m.BytesTotal))
 		}
 		row := plainCells(strconv.Itoa(m.Partition), from, to, m.Step, shortBar(m.Percent/100), fmt.Sprintf("%.0f %%", m.Percent),
-			byteSize(float64(m.BytesDone))+" of "+byteSize(float64(m.BytesTotal)), byteSize(float64(m.BytesPerSecond))+"/s", left)
+			moved, byteSize(float64(m.BytesPerSecond))+"/s", left)
 		row[4].paint = style.cyan
 		rows = append(rows, row)
 	}

@@ -89,9 +89,19 @@ type explanation struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
+// answered tells that a node has answered that something cannot be served at
+// present: the cluster is there, and a retry is safe.
+func answered(err error) bool {
+	failed, ok := errors.AsType[*client.Error](err)
+	return ok && errors.Is(err, client.ErrUnavailable) && failed.Message != "" && !strings.HasPrefix(failed.Message, "not connected")
+}
+
 // statusCode maps what the server or the client library said to exit codes.
 // The first that matches counts.
 func statusCode(err error) int {
+	if answered(err) {
+		return exitBusy
+	}
 	for _, c := range []struct {
 		target error
 		code   int

@@ -182,9 +182,21 @@ func (n *Node) adminTransfer(ctx context.Context, partition int, node ring.NodeI
 	if partition >= len(n.partitions) {
 		return nil, &wire.Error{Status: wire.InvalidArgument, Text: fmt.Sprintf("there are partitions 0 to %d", len(n.partitions)-1)}
 	}
+	if leader, _ := n.cluster.leaders.get(groupID(partition)); leader == node {
+		return json.Marshal(wire.AdminReply{Epoch: n.meta.view.Load().Epoch})
+	}
 	body, err := json.Marshal(transferRequest{partition, node})
 	if err != nil {
 		return nil, err
+	}
+	// The node that is to lead is told first: it would hand the partition back at once.
+	if node == n.cluster.self {
+		err = n.answerHold(body)
+	} else {
+		_, err = n.cluster.transport.CallNode(ctx, node, callHold, body)
+	}
+	if err != nil {
+		return nil, &wire.Error{Status: wire.Unavailable, Text: fmt.Sprintf("the node %v does not answer: %v", node, err)}
 	}
 	var to *NotLeaderError
 	switch err := n.Leader(n.partitions[partition]); {
@@ -217,15 +229,40 @@ func (n *Node) adminTransfer(ctx context.Context, partition int, node ring.NodeI
 	}
 }
 
-// answerTransfer begins to hand a partition that this node leads to another. It stays
-// there until the next look for preferred leaders.
-func (n *Node) answerTransfer(body []byte) error {
-	var r transferRequest
+// decodeTransfer reads a transferRequest.
+func (n *Node) decodeTransfer(body []byte) (r transferRequest, err error) {
 	if err := json.Unmarshal(body, &r); err != nil || r.Partition < 0 || r.Partition >= len(n.partitions) {
-		return fmt.Errorf("not a request to hand over a partition: %s", body)
+		return r, fmt.Errorf("not a request to hand over a partition: %.100s", body)
+	}
+	return r, nil
+}
+
+// answerHold makes this node keep a partition that it is about to lead, although
+// another replica may be preferred.
+func (n *Node) answerHold(body []byte) error {
+	r, err := n.decodeTransfer(body)
+	if err == nil {
+		n.worker.ask(func() { n.hold(groupID(r.Partition)) })
+	}
+	return err
+}
+
+// hold keeps a group from being handed to a replica that is preferred, for a while.
+// On the worker.
+func (n *Node) hold(group uint32) {
+	s := n.cluster.steps[group]
+	s.handed = time.Now().Add(holdTransfer)
+	n.cluster.steps[group] = s
+}
+
+// answerTransfer begins to hand a partition that this node leads to another. It stays
+// there for holdTransfer.
+func (n *Node) answerTransfer(body []byte) error {
+	r, err := n.decodeTransfer(body)
+	if err != nil {
+		return err
 	}
 	group := groupID(r.Partition)
-	var err error
 	n.worker.ask(func() {
 		st, ok := n.worker.host.Status(group)
 		if !ok || !st.Leads {
@@ -234,9 +271,7 @@ func (n *Node) answerTransfer(body []byte) error {
 		}
 		for _, rep := range st.Conf.Replicas() {
 			if rep.Node == r.Node && rep.Role == replica.Voter {
-				s := n.cluster.steps[group]
-				s.handed = time.Now().Add(holdTransfer)
-				n.cluster.steps[group] = s
+				n.hold(group)
 				n.worker.host.Transfer(group, rep.ID)
 				return
 			}
@@ -333,16 +368,23 @@ func (n *Node) clusterStatus(ctx context.Context) *wire.ClusterStatus {
 			s.Meta.Voters = append(s.Meta.Voters, r.Node.String())
 		}
 	}
-	targets := map[ring.NodeID]int{}
+	targets, holds := map[ring.NodeID]int{}, map[ring.NodeID]int{}
 	for i := range view.Placements {
 		for _, r := range view.Placements[i].Target {
 			targets[r.Node]++
 		}
+		for _, r := range view.Placements[i].Actual {
+			holds[r.Node]++
+		}
 	}
 	for i := range view.Members {
 		m := &view.Members[i]
-		node := reports[m.ID].Node
-		n.describeMember(&node, m)
+		report, answers := reports[m.ID]
+		node := report.Node
+		if !answers {
+			node.Replicas = holds[m.ID]
+		}
+		n.describeMember(&node, m, answers)
 		node.Meta, node.Target = roles[m.ID], targets[m.ID]
 		s.Nodes = append(s.Nodes, node)
 	}
@@ -358,6 +400,9 @@ func (n *Node) clusterStatus(ctx context.Context) *wire.ClusterStatus {
 	}
 	for i := range s.Partitions {
 		pl := &view.Placements[i]
+		if len(s.Partitions[i].Replicas) == 0 {
+			n.describeUnled(&s.Partitions[i], pl)
+		}
 		s.Partitions[i].Moving = !pl.Settled()
 		for _, r := range pl.Target {
 			s.Partitions[i].Target = append(s.Partitions[i].Target, r.Node.String())
@@ -367,6 +412,17 @@ func (n *Node) clusterStatus(ctx context.Context) *wire.ClusterStatus {
 		s.Moves = append(s.Moves, n.moveStatus(&m, &s.Partitions[m.Partition], view))
 	}
 	return s
+}
+
+// describeUnled says of a partition whose leader has not answered what the meta state
+// knows.
+func (n *Node) describeUnled(part *wire.PartitionStatus, pl *meta.Placement) {
+	if leader, term := n.cluster.leaders.get(groupID(part.Number)); !leader.IsZero() {
+		part.Leader, part.Term = leader.String(), term
+	}
+	for _, r := range pl.Actual {
+		part.Replicas = append(part.Replicas, wire.ReplicaStatus{Node: r.Node.String(), ID: uint64(r.ID), Role: r.Role.String()})
+	}
 }
 
 // moveStatus says how far a move is, from how much of the log the new replica has.
@@ -402,7 +458,10 @@ func (n *Node) moveStatus(m *meta.Move, part *wire.PartitionStatus, view *meta.S
 	return s
 }
 
-func (n *Node) describeMember(s *wire.NodeStatus, m *meta.Member) {
+// describeMember adds what the meta state says of a node. One that does not answer
+// counts as down here before the cluster acts on it: whoever waits for the cluster
+// to be whole must not be told so in between.
+func (n *Node) describeMember(s *wire.NodeStatus, m *meta.Member, answers bool) {
 	s.ID, s.Addr, s.PeerAddr, s.AdminAddr = m.ID.String(), m.Addr, m.PeerAddr, m.AdminAddr
 	s.Zone, s.Capacity, s.Version, s.Since = m.Zone, int(m.Capacity), m.Version, m.JoinedMs
 	switch {
@@ -415,10 +474,10 @@ func (n *Node) describeMember(s *wire.NodeStatus, m *meta.Member) {
 	switch {
 	case m.State == meta.Removed:
 		s.State = wire.NodeRemoved
-	case !m.Up() || m.ID != n.cluster.self && !n.hears(m.ID, m.Boot):
+	case !m.Up() || !answers:
 		s.State = wire.NodeDown
-		if !m.Up() {
-			s.Since = m.DownSinceMs
+		if s.Since = m.DownSinceMs; m.Up() {
+			s.Since = n.lastHeard(m.ID)
 		}
 	case m.State != meta.Active:
 		s.State = wire.NodeDraining

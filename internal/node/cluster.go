@@ -99,6 +99,7 @@ const (
 	callAnnounce = 3 // a member says its addresses
 	callStatus   = 4
 	callTransfer = 5
+	callHold     = 6
 )
 
 // maxSending bounds the snapshots that a node sends at a time.

@@ -227,6 +227,8 @@ func (h *peerHandler) Call(ctx context.Context, from ring.NodeID, kind uint8, bo
 		return json.Marshal(n.localStatus())
 	case callTransfer:
 		return nil, n.answerTransfer(body)
+	case callHold:
+		return nil, n.answerHold(body)
 	}
 	return nil, fmt.Errorf("unknown call %d: is this node of an older version?", kind)
 }

@@ -186,10 +186,11 @@ func (w *worker) next(st *replica.Status, pl *meta.Placement) (c replica.Change,
 func (w *worker) prefer(st *replica.Status, pl *meta.Placement, now time.Time) {
 	c := w.n.cluster
 	s := c.steps[st.Group]
-	if now.Sub(s.handed) < handPatience && !c.stopping.Load() {
+	mine := slices.IndexFunc(pl.Target, func(r meta.Replica) bool { return r.ID == st.Replica && r.Role == meta.Voter })
+	held := s.handed.After(now) && mine >= 0 // see hold; not by a replica that is to go
+	if (held || !s.handed.After(now) && now.Sub(s.handed) < handPatience) && !c.stopping.Load() {
 		return
 	}
-	mine := slices.IndexFunc(pl.Target, func(r meta.Replica) bool { return r.ID == st.Replica && r.Role == meta.Voter })
 	if mine == 0 && !c.stopping.Load() || mine > 0 && st.Group == 0 && !c.stopping.Load() {
 		return
 	}
