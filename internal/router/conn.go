@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,7 @@ type conn struct {
 	inBytes  int       // their size; guarded by mu
 	pace     pace      // guarded by mu
 	out      [][]byte  // ready to be sent; guarded by mu
+	spare    []byte    // a chunk that was sent, for the next replies; guarded by mu
 	held     int       // bytes of replies that were counted in the router's total; guarded by mu
 	stopping bool      // no further input is taken; guarded by mu
 	closing  bool      // ended by the router: reply, then close; guarded by mu
@@ -351,14 +353,24 @@ func (c *conn) send(buf []byte) {
 	if last := len(c.out) - 1; last >= 0 && len(buf) <= joinedReply && len(c.out[last])+len(buf) <= cap(c.out[last]) {
 		c.out[last] = append(c.out[last], buf...)
 	} else if len(buf) <= joinedReply {
-		size := firstBuffer
-		if len(c.out) > 0 {
-			size = 2 * joinedReply
-		}
-		c.out = append(c.out, append(make([]byte, 0, max(size, len(buf))), buf...))
+		c.out = append(c.out, append(c.chunk(len(buf)), buf...))
 	} else {
 		c.out = append(c.out, buf)
 	}
+}
+
+// chunk returns an empty buffer for replies, the first of which has n bytes. c.mu is held.
+func (c *conn) chunk(n int) []byte {
+	if cap(c.spare) >= n {
+		buf := c.spare
+		c.spare = nil
+		return buf
+	}
+	size := firstBuffer
+	if len(c.out) > 0 {
+		size = 2 * joinedReply
+	}
+	return make([]byte, 0, max(size, n))
 }
 
 // hold counts n more bytes of replies in memory, and ends the connection when they
@@ -402,6 +414,12 @@ func (c *conn) ready() (out [][]byte, last bool) {
 	for len(c.out) == 0 && !c.broken && !(c.readDone && c.inFlight == 0) {
 		c.work.Wait()
 	}
+	if c.inFlight > 0 && !c.broken {
+		// Replies come from the cluster in bulk: let those that came with this one join it.
+		c.mu.Unlock()
+		runtime.Gosched()
+		c.mu.Lock()
+	}
 	out, c.out = c.out, nil
 	return out, c.broken || c.readDone && c.inFlight == 0
 }
@@ -425,6 +443,9 @@ func (c *conn) writeChunk(chunk []byte) bool {
 	}
 	c.mu.Lock()
 	c.hold(-len(chunk))
+	if cap(chunk) == firstBuffer { // what an idle connection may keep
+		c.spare = chunk[:0]
+	}
 	c.mu.Unlock()
 	c.room.Signal()
 	return true

@@ -10,8 +10,8 @@
 // # A connection
 //
 // Two goroutines each: the reader takes requests off the socket and hands them
-// on, the writer sends replies. Each request on its way to the cluster has one
-// goroutine of its own, which waits in client.Forward.
+// on, the writer sends replies. Each request on its way to the cluster has a worker's
+// goroutine to itself, which waits in client.Forward.
 //
 // # Order (RESP)
 //

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/resp"
@@ -21,6 +22,7 @@ import (
 type fakeCluster struct {
 	t          testing.TB
 	partitions int
+	timeout    time.Duration // of a request; 0: none
 
 	// before is called with every request before it is executed, concurrently; done
 	// says that it was dealt with. Set before the router starts.
@@ -64,6 +66,11 @@ func (f *fakeCluster) Forward(ctx context.Context, partition int, req *wire.Requ
 	for most := f.most.Load(); n > most && !f.most.CompareAndSwap(most, n); most = f.most.Load() {
 	}
 	*reply = wire.Response{}
+	if f.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.timeout)
+		defer cancel()
+	}
 	if f.before != nil {
 		if done, err := f.before(ctx, partition, req, reply); done || err != nil {
 			return err

@@ -172,13 +172,24 @@ func TestWithoutAClusterClientsAreToldSo(t *testing.T) {
 func TestARequestThatTakesTooLongIsAnError(t *testing.T) {
 	f := newFakeCluster(t)
 	b := newBlocker()
-	b.on(f, func(args []string) bool { return len(args) > 1 && strings.HasPrefix(args[1], "slow") })
-	r := startRouter(t, f, func(s *config.Router) { s.RequestTimeout = 50 * time.Millisecond })
+	b.on(f, func(args []string) bool { return len(args) > 1 && args[1] == "slow" })
+	f.timeout = 100 * time.Millisecond
+	r := startRouter(t, f, func(s *config.Router) { s.RequestTimeout = 100 * time.Millisecond })
 	c := r.dial()
-	c.send("GET slow", "GET slow", "GET k")
-	for _, want := range []string{"-ERR " + "The request's deadline passed before it was executed. Nothing was done.", "", "(nil)"} {
-		if got := c.reply(); want != "" && got != want {
-			t.Errorf("%q, want %q", got, want)
+	began := time.Now()
+	c.send(append(slices.Repeat([]string{"INCR slow"}, 100), "GET k")...)
+	for range 100 {
+		if got := c.reply(); got != "-ERR "+errLate.Text {
+			t.Errorf("%q", got)
 		}
+	}
+	if took := time.Since(began); took > 5*time.Second { // and not 100 times the limit
+		t.Errorf("it took %v", took)
+	}
+	if got := c.reply(); got != "(nil)" {
+		t.Errorf("%q", got)
+	}
+	if n := len(b.waiting); n > 20 {
+		t.Errorf("%d requests for the key were sent", n)
 	}
 }

@@ -302,7 +302,7 @@ func (n *nativeCall) keep() { n.req.Body = append([]byte(nil), n.req.Body...) }
 func (n *nativeCall) task(partition int, req wire.Request, done func(*wire.Response, error)) *task {
 	t := &task{}
 	t.partition, t.req, t.done = partition, req, done
-	t.deadline = n.deadline()
+	t.deadline, t.own = n.deadline(), n.req.Flags&wire.FlagDeadline != 0
 	return t
 }
 

@@ -14,7 +14,8 @@ import (
 type request struct {
 	partition int
 	req       wire.Request // with a body of its own
-	deadline  time.Time
+	deadline  time.Time    // when it shall have been answered
+	own       bool         // the deadline is the client's; otherwise it is request-timeout's
 	// done takes the answer: a reply that a node gave, or an error. It is called
 	// once, on the task's goroutine and without locks held.
 	done func(reply *wire.Response, err error)
@@ -29,16 +30,16 @@ type request struct {
 // keys that meet.
 func (r *Router) keyHash(key []byte) uint64 { return maphash.Bytes(r.seed, key) }
 
-// run sends a task and hands its answer out. It is a goroutine of its own.
+// errLate answers what has waited too long for requests before it. Never changed.
+var errLate = &wire.Error{Status: wire.Timeout, Text: wire.Timeout.Description()}
+
+// run sends a task and hands its answer out.
 func (c *conn) run(t *task) {
-	defer c.r.work.Done()
-	ctx, cancel := context.WithDeadline(c.ctx, t.deadline)
-	defer cancel()
 	if t.session && !t.req.Writes() {
 		c.session(t)
 	}
 	var reply wire.Response
-	err := c.r.forward(ctx, t.partition, &t.req, &reply)
+	err := c.await(t, &reply)
 	if t.session && err == nil {
 		c.saw(t.partition, &reply)
 	}
@@ -51,10 +52,59 @@ func (c *conn) run(t *task) {
 	}
 }
 
-// start sends a task that waits for nothing.
+// await sends a task and waits for its answer: until the client's deadline if it has
+// given one, else for request-timeout, which the backend keeps by itself. That is cheaper
+// than a timer for each.
+func (c *conn) await(t *task, reply *wire.Response) error {
+	if t.own {
+		ctx, cancel := context.WithDeadline(c.ctx, t.deadline)
+		defer cancel()
+		return c.r.forward(ctx, t.partition, &t.req, reply)
+	}
+	if time.Now().After(t.deadline) {
+		return errLate
+	}
+	return c.r.forward(c.ctx, t.partition, &t.req, reply)
+}
+
+// start sends a task that waits for nothing: by a worker that is idle, or a new one.
 func (c *conn) start(t *task) {
-	c.r.work.Add(1)
-	go c.run(t)
+	j := job{c, t}
+	select {
+	case c.r.jobs <- j:
+	default:
+		c.r.work.Add(1)
+		go c.r.runWorker(j)
+	}
+}
+
+// job is a task with its connection.
+type job struct {
+	c *conn
+	t *task
+}
+
+// maxIdleWorkers is how many goroutines stay for further requests: a goroutine that has
+// sent one before need not grow its stack again.
+const maxIdleWorkers = 1024
+
+// runWorker sends a task, and then those that come while it is idle.
+func (r *Router) runWorker(j job) {
+	defer r.work.Done()
+	for {
+		j.c.run(j.t)
+		if r.idle.Add(1) > maxIdleWorkers {
+			r.idle.Add(-1)
+			return
+		}
+		j = job{} // it would keep a connection alive
+		select {
+		case j = <-r.jobs:
+			r.idle.Add(-1)
+		case <-r.ctx.Done():
+			return
+		}
+	}
 }
 
 // forward sends a request to the cluster and counts how it went.

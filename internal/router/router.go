@@ -56,6 +56,8 @@ type Router struct {
 	nextID    atomic.Uint64
 	held      atomic.Int64  // bytes of replies in memory, all connections
 	slots     chan struct{} // taken by requests under way
+	jobs      chan job      // to idle workers; without room, so that a job is never left in it
+	idle      atomic.Int64  // workers that wait for a job
 	refusedAt atomic.Int64  // when a refused connection was last logged, in unix ms
 
 	link     atomic.Pointer[backend] // nil until the cluster was reached
@@ -105,7 +107,7 @@ func Start(o Options) (*Router, error) {
 	}
 	r := &Router{
 		opts: o, logger: o.Logger, handlers: newHandlers(), seed: maphash.MakeSeed(),
-		slots:    make(chan struct{}, o.Settings.MaxRequests),
+		slots: make(chan struct{}, o.Settings.MaxRequests), jobs: make(chan job),
 		sessions: make(map[*conn]struct{}), perAddress: make(map[netip.Addr]int),
 	}
 	r.front = &r.opts.Settings.Front
