@@ -265,6 +265,68 @@ func TestWritesThatFailAreAnsweredByWhatIsKnown(t *testing.T) {
 	}
 }
 
+// A write of several partitions on a node that gets its first peer meanwhile may be
+// executed in part. That must not look like success, nor like a refusal.
+func TestAWriteThatIsExecutedInPartIsUnknown(t *testing.T) {
+	h, p := clustered(t, harnessOptions{})
+	p.lone, p.deferred = true, true
+	c := h.connect()
+	a, b := h.keyIn(0), h.keyIn(1)
+	for command, want := range map[string]string{
+		"MSET " + a + " 1 " + b + " 2": "-ERR " + errPartly.Text + "\r\n",
+		"DEL " + a + " " + b:           "-ERR " + errPartly.Text + "\r\n",
+	} {
+		for partition := range 2 {
+			c.input(command + "\r\n")
+			p.fail(node.ErrNoLeader, partition)
+			if got := c.ready(); got != want {
+				t.Errorf("%s, without partition %d: %q", command, partition, got)
+			}
+		}
+		c.input(command + "\r\n")
+		p.fail(node.ErrNoLeader)
+		if got := c.ready(); got != "-CLUSTERDOWN The cluster is down\r\n" {
+			t.Errorf("%s, nothing of it: %q", command, got)
+		}
+	}
+}
+
+// A replica that has got leave for a read may be replaced, or go, before the read's
+// turn comes.
+func TestAReadThatHasWaitedIsNotExecutedOnWhatIsBeingReplaced(t *testing.T) {
+	h, p := clustered(t, harnessOptions{})
+	c, n := h.connect(), h.connectNative()
+	h.preload("k", 3)
+	part := h.srv.partition([]byte("k")).Number
+	for what, happens := range map[string]func(){
+		"replaced": func() { p.recheck = node.ErrNotHere },
+		"gone":     func() { p.missing[part] = true },
+		"elsewhere": func() {
+			p.missing[part] = true
+			p.recheck = &node.NotLeaderError{Addr: "10.0.0.2:7000"}
+			p.elsewhere("10.0.0.2:7000", part)
+		},
+	} {
+		p.recheck = nil
+		clear(p.missing)
+		clear(p.leaders)
+		c.ses.Input([]byte("STRLEN k\r\n"))
+		n.ses.Input(request(1, wire.OpGet, 0, []byte("k")))
+		p.grant(0, nil)
+		p.grant(0, nil)
+		happens()
+		text, reply := c.ready(), wire.Response{}
+		n.bring()
+		if reply = n.one(n.frames()); what == "elsewhere" {
+			if text != fmt.Sprintf("-MOVED %d 10.0.0.2:7000\r\n", ring.Slot([]byte("k"))) || reply.Status != wire.NotLeader {
+				t.Errorf("%s: %q, %+v", what, text, reply)
+			}
+		} else if text != "-CLUSTERDOWN The cluster is down\r\n" || reply.Status != wire.Unavailable {
+			t.Errorf("%s: %q, %+v", what, text, reply)
+		}
+	}
+}
+
 // Between the look at the node and the write the node may have got its first peer.
 func TestAWriteMayMeetANodeThatHasJustBecomeDeferred(t *testing.T) {
 	h, p := clustered(t, harnessOptions{})

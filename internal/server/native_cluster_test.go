@@ -305,6 +305,10 @@ func TestReceiptsSayWhatWasGiven(t *testing.T) {
 	if r := ask(session); r.Index != second.Index || r.Flags&wire.ReplyReceipt != 0 {
 		t.Errorf("level session without a receipt: %+v", r)
 	}
+	absent := wire.Request{Op: wire.OpGet, Body: []byte("{" + key + "}absent"), Flags: wire.FlagReceipt}
+	if r := ask(absent); r.Status != wire.NotFound || r.Index != second.Index {
+		t.Errorf("of an absent key: %+v", r)
+	}
 	both := wire.Request{Op: wire.OpGetBatch, Body: keysBody(key, h.keyIn(1)), Flags: wire.FlagReceipt | wire.FlagConsistency, Consistency: wire.Local}
 	if r := ask(both); r.Consistency != wire.Local || r.Index != 0 || r.Term != 0 {
 		t.Errorf("of two partitions: %+v", r)

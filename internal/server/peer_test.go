@@ -22,6 +22,7 @@ type peer struct {
 	name      string // its identity; "": the inner node's
 	mu        sync.Mutex
 	lone      bool          // it has no company yet
+	deferred  bool          // its writes wait, company or not
 	leaders   map[int]error // by partition: what Leader says; missing: this node leads
 	missing   map[int]bool  // partitions of which it has no replica
 	recheck   error         // what EndRead says
@@ -83,7 +84,11 @@ func (p *peer) Clustered() bool {
 	return !p.lone
 }
 
-func (p *peer) Deferred() bool { return p.Clustered() }
+func (p *peer) Deferred() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.deferred || !p.lone
+}
 
 func (p *peer) Leader(q *node.Partition) error {
 	p.mu.Lock()
@@ -108,7 +113,7 @@ func (p *peer) BeginRead(q *node.Partition, level wire.Consistency, arg uint64, 
 	err := p.leaders[q.Number]
 	switch {
 	case level >= wire.SessionReads && !p.missing[q.Number]:
-		return node.ReadGrant{Level: level}, nil
+		return node.ReadGrant{Level: level, Recheck: true}, nil
 	case level >= wire.SessionReads && err == nil:
 		return node.ReadGrant{}, node.ErrNotHere
 	case err != nil:
@@ -139,7 +144,7 @@ func (p *peer) signal() {
 }
 
 func (p *peer) Submit(q *node.Partition, now int64, entry []byte, sink node.Waiter) (uint64, error) {
-	if p.Clustered() {
+	if p.Deferred() {
 		return p.SubmitAll(now, []node.Part{{Partition: q, Entry: entry, Sink: sink}})
 	}
 	return p.Node.Submit(q, now, entry, sink)
@@ -147,7 +152,7 @@ func (p *peer) Submit(q *node.Partition, now int64, entry []byte, sink node.Wait
 
 func (p *peer) SubmitAll(now int64, parts []node.Part) (uint64, error) {
 	p.mu.Lock()
-	if p.lone {
+	if p.lone && !p.deferred {
 		p.mu.Unlock()
 		return p.Node.SubmitAll(now, parts)
 	}
