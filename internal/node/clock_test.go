@@ -76,16 +76,12 @@ func TestTheNodesTimeNeverGoesBackAndCatchesUp(t *testing.T) {
 
 // expiry returns when the key expires, 0 for never, and whether it is there.
 func expiry(n *Node, key string) (at int64, there bool) {
-	for cursor := uint64(0); ; {
-		cursor = n.Scan(cursor, 100, func(e *store.Entry) {
-			if string(e.Key) == key {
-				at, there = e.ExpireAt, true
-			}
-		})
-		if cursor == 0 {
-			return at, there
+	visit(n, func(e *store.Entry) {
+		if string(e.Key) == key {
+			at, there = e.ExpireAt, true
 		}
-	}
+	})
+	return at, there
 }
 
 func sweepAll(n *Node) {

@@ -150,10 +150,15 @@ func writeAt(t testing.TB, n *Node, now int64, m *mutation) error {
 // contents returns the node's live entries as one canonical string.
 func contents(n *Node) string {
 	all := map[string]string{}
-	for cursor := uint64(0); ; {
-		cursor = n.Scan(cursor, 100, func(e *store.Entry) { all[string(e.Key)] = string(e.Value) })
-		if cursor == 0 {
-			return canonical(all)
+	visit(n, func(e *store.Entry) { all[string(e.Key)] = string(e.Value) })
+	return canonical(all)
+}
+
+// visit calls f with every entry, expired ones included, at least once.
+func visit(n *Node, f func(*store.Entry)) {
+	for _, p := range n.partitions {
+		for cursor := p.Table.Scan(0, 100, f); cursor != 0; {
+			cursor = p.Table.Scan(cursor, 100, f)
 		}
 	}
 }

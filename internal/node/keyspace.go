@@ -6,44 +6,8 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
-	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
-
-// A scan's cursor holds the partition above cursorBits and the table's own cursor
-// below. The cursor 0 starts a scan and ends it.
-const cursorBits = 48
-
-// emptyPartitions is how many partitions without a visit one Scan passes.
-const emptyPartitions = 256
-
-// Scan visits about n entries from cursor on and returns the cursor to go on
-// from, 0 at the end. Entries that are there throughout a whole scan are visited
-// at least once. visit is called under a stripe's lock, expired entries included.
-func (n *Node) Scan(cursor uint64, limit int, visit func(*store.Entry)) (next uint64) {
-	p, inner := int(cursor>>cursorBits), cursor&(1<<cursorBits-1)
-	visited := 0
-	counted := func(e *store.Entry) {
-		visited++
-		visit(e)
-	}
-	for range emptyPartitions {
-		if p >= len(n.partitions) {
-			return 0
-		}
-		inner = n.partitions[p].Table.Scan(inner, max(limit-visited, 1), counted)
-		if inner == 0 {
-			p++
-		}
-		if visited >= limit || inner != 0 {
-			break
-		}
-	}
-	if p >= len(n.partitions) {
-		return 0
-	}
-	return uint64(p)<<cursorBits | inner
-}
 
 // FlushAll removes every entry of every partition that this node leads. On a lone
 // node that is one append to the log: all of it is done, or nothing. It waits until
