@@ -191,9 +191,9 @@ func (n *Node) makeTopology() *wire.Topology {
 		group := uint32(p + 1)
 		part := &t.Partitions[p]
 		part.Leader = wire.NoLeader
-		if leader, _ := n.cluster.leaders.get(group); !leader.IsZero() {
+		if leader, term := n.cluster.leaders.get(group); !leader.IsZero() {
 			if i, ok := at[leader]; ok {
-				part.Leader = i
+				part.Leader, part.Term = i, term
 			}
 		} else if n.partitions[p].mode.Load() <= modeConverting {
 			part.Leader = at[n.cluster.self]

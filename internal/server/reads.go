@@ -202,9 +202,17 @@ func (s *Session) endRead(part *readPart) error {
 	if !grant.Recheck {
 		return nil
 	}
-	err := s.srv.node.EndRead(part.p, grant)
+	if err := s.srv.node.EndRead(part.p, grant); err != nil {
+		return leaveEnded(err)
+	}
+	return nil
+}
+
+// leaveEnded is what a client is told of a leave that has ended too early. It is a
+// function of its own so that reads that are well need not allocate for it.
+func leaveEnded(err error) error {
 	var elsewhere *node.NotLeaderError
-	if err == nil || errors.As(err, &elsewhere) {
+	if errors.As(err, &elsewhere) {
 		return err
 	}
 	return errLeaveEnded
