@@ -55,6 +55,32 @@ func TestADevClusterServesClientsFromEveryNode(t *testing.T) {
 	}
 }
 
+func TestAReceiptTellsWhatAWriteGot(t *testing.T) {
+	c := startDevCluster(t, 3)
+	db, err := client.Open(t.Context(), client.Options{Addresses: c.Addrs()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var r client.Receipt
+	for _, step := range []struct {
+		asked, got client.Acks
+		opts       []client.Option
+	}{
+		{client.AcksQuorum, client.AcksQuorum, nil},
+		{client.AcksLeader, client.AcksLeader, nil},
+		{client.AcksLeader, client.AcksQuorum, []client.Option{client.IfPresent()}},
+	} {
+		opts := append(step.opts, client.WithAcks(step.asked), client.WithReceipt(&r))
+		if _, err := db.Put(t.Context(), "k", []byte("v"), opts...); err != nil {
+			t.Fatal(err)
+		}
+		if r.Acks != step.got || r.Version == 0 || r.Term == 0 || r.Durability != client.SyncAlways {
+			t.Errorf("asked for %v: %+v", step.asked, r)
+		}
+	}
+}
+
 // A planned stop hands leadership over first: no request fails.
 func TestARollingRestartCostsNoFailedRequest(t *testing.T) {
 	c := startDevCluster(t, 3)

@@ -182,7 +182,11 @@ func WithMaxStaleness(age time.Duration) Option { return Option{kind: optMaxStal
 // WithDurability asks for a write's durability; the default is the server's.
 func WithDurability(d Durability) Option { return Option{kind: optDurability, n: uint64(d)} }
 
-// WithAcks asks for a write's acknowledgement; the default is the server's.
+// WithAcks asks for a write's acknowledgement; the default is the server's. AcksLeader
+// has an effect on a Put without conditions: its acknowledgement does not wait for the
+// majority, and the write may be lost with the leader. Such a Put belongs to no session: a
+// lost reply leaves its outcome unknown. Every other write waits for the majority; the
+// Receipt tells what it got.
 func WithAcks(a Acks) Option { return Option{kind: optAcks, n: uint64(a)} }
 
 // WithReceipt has r filled when the call succeeds.

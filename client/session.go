@@ -165,7 +165,15 @@ func (cn *conn) owe(cp copyOf, d *debt) {
 // enlists reports whether the call is a write that may be part of a session.
 func (cl *call) enlists() bool {
 	op := cl.req.Op
-	return cl.req.Flags&wire.FlagSession == 0 && (op >= 32 && op < 64 || op == wire.OpCommand && cl.req.OpFlags&wire.CommandReads == 0)
+	return cl.req.Flags&wire.FlagSession == 0 && !cl.early() && (op >= 32 && op < 64 || op == wire.OpCommand && cl.req.OpFlags&wire.CommandReads == 0)
+}
+
+// early reports whether the call is a put that the leader's word is enough for. What
+// may be lost after it was acknowledged has no need to count exactly once, and without a
+// session the leader can answer at once.
+func (cl *call) early() bool {
+	return cl.req.Flags&wire.FlagDurability != 0 && cl.req.Acks == wire.AcksLeader && cl.req.Op == wire.OpPut &&
+		cl.req.OpFlags&^(wire.WriteTTL|wire.WriteExpireAt|wire.WriteKeepTTL) == 0
 }
 
 // isVerdict reports whether a status tells what the execution of a write brought, as

@@ -45,11 +45,21 @@ func (n *Node) propose(p *Partition, now int64, entry []byte, sink Waiter) error
 	}
 	command.SetStamp(entry, now)
 	if sink == nil {
-		n.worker.propose(p.group.ID(), entry, nil)
+		n.worker.propose(p.group.ID(), entry, nil, false)
 		return nil
 	}
-	n.worker.propose(p.group.ID(), entry, sink)
+	early, ok := sink.(LeaderWaiter)
+	n.worker.propose(p.group.ID(), entry, sink, ok && early.LeaderAcks() && command.Unconditional(entry))
 	return nil
+}
+
+// LeaderWaiter is a Waiter that may do with the leader's word, without that of a
+// majority. Only for a put without conditions or a session is that possible: the outcome
+// of anything else is not known before it is applied.
+type LeaderWaiter interface {
+	Waiter
+	replica.EarlyWaiter
+	LeaderAcks() bool
 }
 
 // submitEach is SubmitAll for a node with peers: each part is a write of its own. It

@@ -59,6 +59,7 @@ type inProposal struct {
 	group uint32
 	entry []byte
 	w     replica.Waiter
+	early bool
 }
 
 type inRead struct {
@@ -107,7 +108,7 @@ func (w *worker) poke() {
 }
 
 // propose copies an entry and queues it for the group.
-func (w *worker) propose(group uint32, entry []byte, waiter replica.Waiter) {
+func (w *worker) propose(group uint32, entry []byte, waiter replica.Waiter, early bool) {
 	w.held.Add(int64(len(entry)))
 	w.mu.Lock()
 	in := &w.in
@@ -116,7 +117,7 @@ func (w *worker) propose(group uint32, entry []byte, waiter replica.Waiter) {
 	}
 	start := len(in.chunk)
 	in.chunk = append(in.chunk, entry...)
-	in.proposals = append(in.proposals, inProposal{group, in.chunk[start:len(in.chunk):len(in.chunk)], waiter})
+	in.proposals = append(in.proposals, inProposal{group, in.chunk[start:len(in.chunk):len(in.chunk)], waiter, early})
 	first := len(in.proposals) == 1
 	w.mu.Unlock()
 	if first {
@@ -281,7 +282,7 @@ func (w *worker) receive() {
 		}
 	}
 	for _, p := range w.taken.proposals {
-		if !w.host.Propose(p.group, p.entry, p.w) && p.w != nil {
+		if !w.host.Propose(p.group, p.entry, p.w, p.early) && p.w != nil {
 			p.w.Failed(w.n.refusal(p.group))
 		}
 	}

@@ -298,7 +298,7 @@ func TestAProposalIsAnsweredWhenItIsAppliedEverywhereItCounts(t *testing.T) {
 	c.run(3000)
 	l := c.mustLead()
 	var w told
-	l.host.Propose(testGroup, putEntry("k", "v"), &w)
+	l.host.Propose(testGroup, putEntry("k", "v"), &w, false)
 	c.run(200)
 	if !w.done || len(w.results) != 1 {
 		t.Fatalf("%+v", w)
@@ -319,7 +319,7 @@ func TestNothingIsAcknowledgedWhileAMajorityOfDisksStalls(t *testing.T) {
 		m.slowDisk = m != l
 	}
 	var w told
-	l.host.Propose(testGroup, putEntry("k", "v"), &w)
+	l.host.Propose(testGroup, putEntry("k", "v"), &w, false)
 	c.run(300)
 	if w.done {
 		t.Fatal("acknowledged with one disk")
@@ -341,7 +341,7 @@ func TestACutOffLeaderNeitherCommitsNorConfirmsReads(t *testing.T) {
 	l.cut = true
 	var w told
 	var read told
-	l.host.Propose(testGroup, putEntry("k", "old"), &w)
+	l.host.Propose(testGroup, putEntry("k", "old"), &w, false)
 	l.host.Read(testGroup, &read)
 	c.run(5000)
 	if w.done || read.done {
@@ -352,7 +352,7 @@ func TestACutOffLeaderNeitherCommitsNorConfirmsReads(t *testing.T) {
 	}
 	l2 := c.mustLead()
 	var w2 told
-	l2.host.Propose(testGroup, putEntry("k", "new"), &w2)
+	l2.host.Propose(testGroup, putEntry("k", "new"), &w2, false)
 	c.run(500)
 	if !w2.done {
 		t.Fatal("the majority does not go on")
@@ -378,7 +378,7 @@ func TestALaggardBehindTheKeptLogIsCaughtUpByASnapshot(t *testing.T) {
 	c.run(1500)
 	value := strings.Repeat("x", 500)
 	for i := range 300 {
-		c.mustLead().host.Propose(testGroup, putEntry(fmt.Sprint("key", i), value), nil)
+		c.mustLead().host.Propose(testGroup, putEntry(fmt.Sprint("key", i), value), nil, false)
 		c.run(20)
 	}
 	lag.cut = false
@@ -451,7 +451,7 @@ func retried(t *testing.T, seed uint64) {
 			w := &told{}
 			e := command.AppendIncr(command.BeginSession(nil, session), []byte("n"), 1, command.IncrOp{})
 			command.SetStamp(e, c.now)
-			l.host.Propose(testGroup, e, w)
+			l.host.Propose(testGroup, e, w, false)
 			c.run(50 + c.rng.IntN(100))
 			if w.done && w.results[0].Int == int64(seq) {
 				break
@@ -490,3 +490,37 @@ func (c *cluster) trouble() {
 		}
 	}
 }
+
+// A put that is content with the leader's word is answered without the majority, and
+// says so; anything whose outcome is not known beforehand waits for it.
+func TestAPutThatWantsTheLeadersWordAloneDoesNotWaitForTheMajority(t *testing.T) {
+	c := newCluster(t, 3, 5)
+	l := c.mustLead()
+	c.run(500)
+	for _, m := range c.members {
+		m.cut = m != l
+	}
+	w := &earlyTold{}
+	l.host.Propose(testGroup, putEntry("k", "v"), w, true)
+	late := &earlyTold{}
+	l.host.Propose(testGroup, putEntry("k2", "v"), late, false)
+	c.run(100)
+	if !w.done || !w.early || len(w.results) != 1 || w.results[0].Version == 0 {
+		t.Errorf("answered %+v", w)
+	}
+	if late.done {
+		t.Error("a write that waits for the majority was answered without it")
+	}
+	for _, m := range c.members {
+		m.cut = false
+	}
+	c.run(3000)
+	c.same()
+}
+
+type earlyTold struct {
+	told
+	early bool
+}
+
+func (w *earlyTold) AckedByLeader() { w.early = true }

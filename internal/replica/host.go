@@ -8,8 +8,10 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/wal"
+	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
 // Options say how a Host keeps time and what it may use. All fields but Seed are
@@ -44,6 +46,15 @@ type Host struct {
 	batch    uint64 // number of the newest batch of records given out
 	durable  uint64 // and of the newest that is durable
 	unsynced []batchResponses
+	early    []earlyWait // oldest first
+}
+
+// earlyWait is a proposal that is answered once a batch of records is durable.
+type earlyWait struct {
+	batch uint64
+	r     *Raft
+	index uint64
+	w     EarlyWaiter
 }
 
 // batchResponses are what may be said once a batch of records is durable.
@@ -176,6 +187,12 @@ func (h *Host) Remove(group uint32) {
 	h.order = slices.DeleteFunc(h.order, func(o *Raft) bool { return o == r })
 	h.dirty = slices.DeleteFunc(h.dirty, func(o *Raft) bool { return o == r })
 	h.unsynced = slices.DeleteFunc(h.unsynced, func(b batchResponses) bool { return b.r == r })
+	h.early = slices.DeleteFunc(h.early, func(e earlyWait) bool {
+		if e.r == r {
+			r.fail(e.w, ErrUnknown)
+		}
+		return e.r == r
+	})
 }
 
 // Now tells the time, in ms on a clock that never goes back.
@@ -243,14 +260,15 @@ func (r *Raft) heardFrom(id uint64, node ring.NodeID) {
 const maxStrangers = 64
 
 // Propose asks for an entry to be appended to the group's log. The entry is the
-// host's from now on; its log time is raised so that it does not go back. It reports
-// false when there is no replica of the group here.
-func (h *Host) Propose(group uint32, entry []byte, w Waiter) bool {
+// host's from now on; its log time is raised so that it does not go back. early says
+// that w, an EarlyWaiter then, does not wait for the majority: for an entry whose result
+// is known beforehand. It reports false when there is no replica of the group here.
+func (h *Host) Propose(group uint32, entry []byte, w Waiter, early bool) bool {
 	r := h.rafts[group]
 	if r == nil {
 		return false
 	}
-	r.queue = append(r.queue, proposal{entry, w})
+	r.queue = append(r.queue, proposal{entry, w, early})
 	r.queueBytes += int64(len(entry))
 	r.mark()
 	return true
@@ -294,6 +312,15 @@ func (h *Host) Persisted(batch uint64) {
 		n++
 	}
 	h.unsynced = slices.Delete(h.unsynced, 0, n)
+	n = 0
+	for n < len(h.early) && h.early[n].batch <= batch {
+		e := &h.early[n]
+		e.w.AckedByLeader()
+		e.w.Result(0, &command.Result{Status: wire.OK, Version: e.index})
+		e.w.Done()
+		n++
+	}
+	h.early = slices.Delete(h.early, 0, n)
 }
 
 // respond has msgs delivered once what has been given out so far, and what is being

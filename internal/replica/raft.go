@@ -26,6 +26,15 @@ type Waiter interface {
 	Failed(error)
 }
 
+// EarlyWaiter is a Waiter that may be satisfied before its entry is committed: once it
+// is as durable here as the log's policy says.
+type EarlyWaiter interface {
+	Waiter
+	// AckedByLeader is called before Result and Done when that is all there is to tell:
+	// the entry is on the leader's disk and may yet be lost.
+	AckedByLeader()
+}
+
 // ReadWaiter is told when a read may be executed, or that it may not.
 type ReadWaiter interface {
 	Done()
@@ -111,6 +120,7 @@ type Raft struct {
 type proposal struct {
 	entry []byte
 	w     Waiter
+	early bool // w is satisfied once this replica has the entry
 }
 
 type pending struct {
@@ -326,7 +336,11 @@ func (r *Raft) index(e *raftpb.Entry) {
 		r.fail(r.pending[n-1].w, ErrNotLeader) // overwritten: never committed
 		r.pending = r.pending[:n-1]
 	}
-	if p.w != nil {
+	switch early, _ := p.w.(EarlyWaiter); {
+	case p.w == nil:
+	case p.early && early != nil:
+		r.host.early = append(r.host.early, earlyWait{r.host.batch + 1, r, e.GetIndex(), early})
+	default:
 		r.pending = append(r.pending, pending{e.GetIndex(), e.GetTerm(), p.w})
 	}
 }

@@ -106,6 +106,7 @@ func appendResultBody(dst []byte, op wire.Op, opFlags uint8, r *command.Result) 
 
 // nativeWait is what a waiting native request needs for its reply.
 type nativeWait struct {
+	leaderOnly bool // the leader's word is all there is
 	nativeResult
 	req   wire.Request // without its body
 	batch *writeBatch  // of a WRITEBATCH
@@ -116,6 +117,15 @@ func (n *nativeWait) result(w *wait, _ int, r *command.Result) {
 	w.reply.Buf = n.take(w.reply.Buf, &n.req, r, w.begin)
 	w.failed = n.status > wire.VersionMismatch
 }
+
+// LeaderAcks reports whether the request is content with the leader's word.
+func (w *wait) LeaderAcks() bool {
+	req := &w.native.req
+	return w.s.proto == protocolNative && req.Flags&wire.FlagDurability != 0 && req.Acks == wire.AcksLeader
+}
+
+// AckedByLeader notes that this is all that the reply stands for.
+func (w *wait) AckedByLeader() { w.native.leaderOnly = true }
 
 // errNoResult answers a write that the node says is done, without a result. Never
 // changed.
@@ -130,6 +140,9 @@ func (w *wait) begin(dst []byte) []byte {
 func (w *wait) head() wire.Response {
 	n := &w.native
 	r := w.s.head(&n.req, n.status, n.version)
+	if n.leaderOnly && r.Flags&wire.ReplyReceipt != 0 {
+		r.Acks = wire.AcksLeader
+	}
 	r.SyncNs = uint64(time.Since(w.began))
 	return r
 }
