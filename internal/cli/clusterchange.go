@@ -250,8 +250,12 @@ and go; this does it now.`,
 	return cmd
 }
 
+// calmLooks is how many looks in a row must show nothing on the move: between two
+// moves there may be a moment without one.
+const calmLooks = 4
+
 func (a *app) waitForBalance(ctx context.Context) error {
-	begin, total := a.env.Now(), 0
+	begin, total, calm := a.env.Now(), 0, 0
 	err := a.waitFor(ctx, 0, func(v *view) (bool, string) {
 		moving := 0
 		for i := range v.status.Partitions {
@@ -266,7 +270,10 @@ func (a *app) waitForBalance(ctx context.Context) error {
 		if v.status.Paused {
 			text += " (placement is paused)"
 		}
-		return moving == 0, text
+		if calm++; moving > 0 {
+			calm = 0
+		}
+		return calm == calmLooks, text
 	})
 	if err != nil {
 		return err
