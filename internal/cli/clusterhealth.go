@@ -151,7 +151,7 @@ func (h *health) notePlacement(v *view) {
 // countOf writes a number with its noun.
 func countOf(n int, noun string) string {
 	if n != 1 {
-		if stem, isY := strings.CutSuffix(noun, "y"); isY {
+		if stem, isY := strings.CutSuffix(noun, "y"); isY && !strings.HasSuffix(stem, "e") { // copies, and keys
 			noun = stem + "ies"
 		} else {
 			noun += "s"

@@ -77,7 +77,7 @@ type copies struct {
 	voters   int
 	majority int
 	live     int // voters on nodes that are up
-	current  int // of those: fed by the log as it grows
+	current  int // of those: with the whole log, or fed by it as it grows
 }
 
 func (v *view) copies(p *wire.PartitionStatus) copies {
@@ -93,7 +93,7 @@ func (v *view) copies(p *wire.PartitionStatus) copies {
 			continue
 		}
 		c.live++
-		if r.State == "" || r.State == "replicate" {
+		if r.State == "" || r.State == "replicate" || p.Commit > 0 && r.Match >= p.Commit {
 			c.current++
 		}
 	}
@@ -158,8 +158,8 @@ func (v *view) summaryText(s style, h health) string {
 			bytes += st.Nodes[i].Bytes
 		}
 	}
-	fmt.Fprintf(&out, "  %s, %s, %s wanted of each; %s keys, %s of memory\n", countOf(members, "node"),
-		countOf(len(st.Partitions), "partition"), countOf(max(st.Replicas, 1), "copy"), thousands(keys), byteSize(float64(bytes)))
+	fmt.Fprintf(&out, "  %s, %s, %s wanted of each; %s, %s of memory\n", countOf(members, "node"),
+		countOf(len(st.Partitions), "partition"), countOf(max(st.Replicas, 1), "copy"), countOf(int(keys), "key"), byteSize(float64(bytes)))
 	leader := "nobody"
 	if st.Meta.Leader != "" {
 		leader = v.id(st.Meta.Leader)

@@ -159,7 +159,7 @@ func (s *session) greet(ctx context.Context, a *app) error {
 		return err
 	}
 	version, _ := versionText()
-	fmt.Fprintf(s.env.Out, "VegaDB at %s, %s entries. vega-client %s; type help, or quit.\n", s.conn.address, thousands(n), version)
+	fmt.Fprintf(s.env.Out, "VegaDB at %s, %s. vega-client %s; type help, or quit.\n", s.conn.address, countOf(int(n), "entry"), version)
 	return nil
 }
 
