@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -97,7 +99,7 @@ func (n *Node) callSeeds(ctx context.Context) (info clusterInfo, err error) {
 				return info, json.Unmarshal(reply, &info)
 			}
 			err = fmt.Errorf("%s: %w", addr, callErr)
-			if refused := (*transport.RefusedError)(nil); errors.As(callErr, &refused) {
+			if refused := (*transport.RefusedError)(nil); errors.As(callErr, &refused) || untrusted(callErr) {
 				return info, err
 			}
 		}
@@ -107,6 +109,16 @@ func (n *Node) callSeeds(ctx context.Context) (info clusterInfo, err error) {
 			return info, err
 		}
 	}
+}
+
+// untrusted reports whether one side does not trust the other's certificate: trying
+// again changes nothing.
+func untrusted(err error) bool {
+	var authority x509.UnknownAuthorityError
+	var certificate x509.CertificateInvalidError
+	var alert tls.AlertError
+	var record tls.RecordHeaderError
+	return errors.As(err, &authority) || errors.As(err, &certificate) || errors.As(err, &alert) || errors.As(err, &record)
 }
 
 func call(ctx context.Context, t *transport.Transport, addr string, kind uint8, body []byte) ([]byte, error) {

@@ -1,0 +1,122 @@
+package vegadb_test
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/prakashpandey/vegadb"
+	"github.com/prakashpandey/vegadb/vegadbtest"
+)
+
+// onDisk is a node with a data directory and a peer port.
+func onDisk(dir, join string) func(*vegadb.Config) {
+	return func(c *vegadb.Config) {
+		c.InMemory, c.DataDir, c.PeerAddr, c.Join, c.Partitions = false, dir, "127.0.0.1:0", join, 0
+	}
+}
+
+// refused starts a node that must not start, within a few seconds, and returns why.
+func refused(t *testing.T, options ...func(*vegadb.Config)) string {
+	t.Helper()
+	cfg := vegadb.DefaultConfig()
+	cfg.Addr, cfg.AdminAddr = "127.0.0.1:0", ""
+	cfg.LogSegmentBytes, cfg.MaxValueBytes = 8<<20, 1<<20
+	cfg.OnFatal = func(err error) { t.Errorf("vegadb: %v", err) }
+	for _, option := range options {
+		option(&cfg)
+	}
+	node, err := vegadb.Start(cfg)
+	if err == nil {
+		node.Close(context.Background())
+		t.Fatal("it starts")
+	}
+	return err.Error()
+}
+
+func mustSay(t *testing.T, what, said string, words ...string) {
+	t.Helper()
+	for _, word := range words {
+		if !strings.Contains(said, word) {
+			t.Errorf("%s is refused with %q, which does not say %q", what, said, word)
+		}
+	}
+}
+
+func TestWhoMayNotJoinIsToldWhy(t *testing.T) {
+	t.Parallel()
+	first := vegadbtest.Start(t, onDisk(t.TempDir(), ""))
+
+	other := t.TempDir()
+	vegadbtest.Stop(t, vegadbtest.Start(t, onDisk(other, "")))
+	node := vegadbtest.Start(t, onDisk(other, first.PeerAddr())) // it knows where it belongs: --join has no effect
+	if node.Facts().Node.ClusterID == first.Facts().Node.ClusterID {
+		t.Error("a node of another cluster was taken in")
+	}
+
+	mustSay(t, "another number of partitions", refused(t, onDisk(t.TempDir(), first.PeerAddr()), func(c *vegadb.Config) { c.Partitions = 8 }),
+		"64 partitions", "leave --partitions out")
+	mustSay(t, "a node that keeps nothing", refused(t, func(c *vegadb.Config) { c.InMemory, c.Join = true, first.PeerAddr() }), "in-memory")
+
+	// A copy of a member's data directory is the same node twice.
+	member := t.TempDir()
+	second := vegadbtest.Start(t, onDisk(member, first.PeerAddr()))
+	twin := t.TempDir()
+	if err := os.CopyFS(twin, os.DirFS(member)); err != nil {
+		t.Fatal(err)
+	}
+	cfg := vegadb.DefaultConfig()
+	cfg.Addr, cfg.AdminAddr, cfg.DataDir, cfg.PeerAddr = "127.0.0.1:0", "", twin, "127.0.0.1:0"
+	cfg.LogSegmentBytes, cfg.MaxValueBytes = 8<<20, 1<<20
+	copied, err := vegadb.Start(cfg)
+	if err == nil { // it serves nobody: the members do not talk to it
+		if copied.Facts().State.Ready && copied.Facts().Node.Keys > 0 {
+			t.Error("a copy serves data")
+		}
+		copied.Close(context.Background())
+	}
+	if !second.Facts().State.Ready {
+		t.Error("the member that was copied does not serve any more")
+	}
+}
+
+// Fault 11: a node whose log is gone may not vote under its old identity.
+func TestANodeWhoseDiskWasWipedDoesNotStartUnderItsOldIdentity(t *testing.T) {
+	t.Parallel()
+	first := vegadbtest.Start(t, onDisk(t.TempDir(), ""))
+	dir := t.TempDir()
+	vegadbtest.Stop(t, vegadbtest.Start(t, onDisk(dir, first.PeerAddr())))
+	for _, part := range []string{"log", "snapshots"} {
+		err := filepath.WalkDir(filepath.Join(dir, part), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			return os.Remove(path)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustSay(t, "a wiped node", refused(t, onDisk(dir, first.PeerAddr())), "the log is gone", "--join")
+}
+
+func TestPeersProveWhoTheyAreByCertificate(t *testing.T) {
+	t.Parallel()
+	ca := t.TempDir()
+	cert, key, _ := writeCertificate(t, ca, "peers")
+	strange := t.TempDir()
+	strangeCert, strangeKey, _ := writeCertificate(t, strange, "strangers")
+	with := func(cert, key, ca string) func(*vegadb.Config) {
+		return func(c *vegadb.Config) { c.PeerTLSCert, c.PeerTLSKey, c.PeerTLSCA = cert, key, ca }
+	}
+	first := vegadbtest.Start(t, onDisk(t.TempDir(), ""), with(cert, key, cert))
+	second := vegadbtest.Start(t, onDisk(t.TempDir(), first.PeerAddr()), with(cert, key, cert))
+	if second.Facts().Node.ClusterID != first.Facts().Node.ClusterID {
+		t.Error("the second node is in another cluster")
+	}
+	mustSay(t, "a certificate of somebody else", refused(t, onDisk(t.TempDir(), first.PeerAddr()), with(strangeCert, strangeKey, strangeCert)),
+		"cannot join a cluster", "certificate")
+}
