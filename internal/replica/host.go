@@ -47,6 +47,8 @@ type Host struct {
 	durable  uint64 // and of the newest that is durable
 	unsynced []batchResponses
 	early    []earlyWait // oldest first
+
+	counters Counters
 }
 
 // earlyWait is a proposal that is answered once a batch of records is durable.
@@ -533,6 +535,7 @@ func (h *Host) Transfer(group uint32, to uint64) {
 	}
 	r.c.Machine.Lease(0)
 	r.transferring = h.now
+	h.counters.Transfers++
 	r.rn.TransferLeader(to)
 	r.mark()
 }

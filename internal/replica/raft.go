@@ -255,6 +255,10 @@ func (r *Raft) work(fx *Effects) error {
 // soft takes note of a new role or leader.
 func (r *Raft) soft(s *raft.SoftState, fx *Effects) {
 	was := r.role
+	r.host.counters.role(was, s.RaftState)
+	if s.Lead != 0 && s.Lead != r.lead {
+		r.host.counters.LeaderChanges++
+	}
 	r.role, r.lead = s.RaftState, s.Lead
 	fx.changed(r.c.Group)
 	if was == raft.StateLeader && r.role != raft.StateLeader {
@@ -280,9 +284,15 @@ func (r *Raft) lostTerm(now uint64) {
 }
 
 func (r *Raft) fail(w Waiter, err error) {
-	if w != nil {
-		w.Failed(r.c.Machine.Refusal(err))
+	if w == nil {
+		return
 	}
+	if errors.Is(err, ErrUnknown) {
+		r.host.counters.Unknown++
+	} else {
+		r.host.counters.Refused++
+	}
+	w.Failed(r.c.Machine.Refusal(err))
 }
 
 // append hands what Raft wants to be durable to the shell, as log records.
@@ -389,6 +399,7 @@ func (r *Raft) applyEntry(e *raftpb.Entry, fx *Effects) error {
 			return err
 		}
 		if w != nil {
+			r.host.counters.Applied++
 			w.Done()
 		}
 	}

@@ -43,6 +43,7 @@ func (r *Raft) startReads() {
 		return
 	}
 	q.next++
+	r.host.counters.ReadRounds++
 	q.rounds = append(q.rounds, round{q.next, r.host.now, q.fresh})
 	q.fresh = nil
 	r.rn.ReadIndex(binary.LittleEndian.AppendUint64(nil, q.next))
@@ -64,6 +65,7 @@ func (r *Raft) confirmed(s *raft.ReadState) {
 	}
 	done := q.rounds[0]
 	q.rounds = q.rounds[1:]
+	r.host.counters.ReadRoundsOK++
 	if r.applied >= s.Index {
 		// Not earlier: what former leaders have acknowledged must be here first.
 		if r.role == raft.StateLeader && r.transferring == 0 {
@@ -112,20 +114,20 @@ func (q *readQueue) expire(r *Raft) {
 	}
 	if len(q.fresh) > 0 && q.since < old {
 		for _, w := range q.fresh {
-			w.Failed(refusal())
+			r.failRead(w, refusal())
 		}
 		q.fresh = nil
 	}
 	for len(q.rounds) > 0 && q.rounds[0].began < old {
 		for _, w := range q.rounds[0].readers {
-			w.Failed(refusal())
+			r.failRead(w, refusal())
 		}
 		q.rounds = q.rounds[1:]
 	}
 	kept := q.waiting[:0]
 	for _, w := range q.waiting {
 		if w.expires < r.host.now {
-			w.w.Failed(refusal())
+			r.failRead(w.w, refusal())
 			continue
 		}
 		kept = append(kept, w)
@@ -134,19 +136,24 @@ func (q *readQueue) expire(r *Raft) {
 	q.waiting = kept
 }
 
+func (r *Raft) failRead(w ReadWaiter, refusal error) {
+	r.host.counters.ReadsFailed++
+	w.Failed(refusal)
+}
+
 // fail fails every read.
 func (q *readQueue) fail(r *Raft, err error) {
 	err = r.c.Machine.Refusal(err)
 	for _, w := range q.fresh {
-		w.Failed(err)
+		r.failRead(w, err)
 	}
 	for i := range q.rounds {
 		for _, w := range q.rounds[i].readers {
-			w.Failed(err)
+			r.failRead(w, err)
 		}
 	}
 	for i := range q.waiting {
-		q.waiting[i].w.Failed(err)
+		r.failRead(q.waiting[i].w, err)
 	}
 	q.fresh, q.rounds, q.waiting = nil, nil, nil
 }
