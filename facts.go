@@ -10,8 +10,13 @@ import (
 // State says whether data can be served, for the admin API.
 func (n *Node) State() admin.State {
 	p := n.node.Progress()
-	s := admin.State{Ready: n.node.Ready(), What: p.What, Done: p.Done, Total: p.Total}
-	s.Stopping = n.server.Draining()
+	s := admin.State{
+		Ready: n.node.Ready(), Joining: n.node.Joining(), Stopping: n.server.Draining(), What: p.What, Done: p.Done, Total: p.Total,
+	}
+	if s.Ready {
+		s.Reason = n.node.Detached()
+		s.Ready = s.Reason == ""
+	}
 	return s
 }
 
@@ -37,6 +42,9 @@ func (n *Node) Facts() admin.Facts {
 			ReceivedBytes: srv.BytesIn, SentBytes: srv.BytesOut, OutputBytes: srv.OutputHeld, InFlight: srv.InFlight,
 			AuthFailures: srv.AuthFailures, Hits: srv.Hits, Misses: srv.Misses,
 		},
+	}
+	if st := n.node.ClusterStats(); st != nil {
+		f.Cluster = clusterFacts(st, f.Node.NodeID, f.Node.Partitions)
 	}
 	bounds := server.LatencyBounds()
 	for _, c := range srv.Commands {

@@ -14,6 +14,7 @@ type collector struct {
 
 	buildInfo, nodeInfo, connections, closed, logRefused, snapshots, commandErrors *prometheus.Desc
 	fsync, latency                                                                 *prometheus.Desc
+	cluster                                                                        *clusterMetrics
 }
 
 // row is a metric without labels.
@@ -45,6 +46,7 @@ func newCollector(source Source) *collector {
 	addDataRows(add)
 	addLogRows(add)
 	addServerRows(add)
+	c.cluster = newClusterMetrics(desc)
 	return c
 }
 
@@ -82,10 +84,7 @@ func addLogRows(add adder) {
 	add(gauge, "snapshot_running", "1 while snapshots are being taken.", func(f *Facts) float64 { return truth(f.Snapshot.Running) })
 	add(gauge, "snapshot_progress_ratio", "Progress of the running round of snapshots, 0 to 1.", func(f *Facts) float64 { return f.Snapshot.Progress })
 	add(gauge, "snapshot_last_success_timestamp_seconds", "When the last round of snapshots ended well, 0 for never since the start.", func(f *Facts) float64 {
-		if f.Snapshot.LastOK.IsZero() {
-			return 0
-		}
-		return float64(f.Snapshot.LastOK.UnixMilli()) / 1000
+		return timestamp(f.Snapshot.LastOK)
 	})
 	add(gauge, "snapshot_last_duration_seconds", "Time the last round took.", func(f *Facts) float64 { return f.Snapshot.LastDurationSeconds })
 	add(gauge, "snapshot_last_size_bytes", "Size of the last round's files.", func(f *Facts) float64 { return float64(f.Snapshot.LastBytes) })
@@ -112,6 +111,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	} {
 		ch <- d
 	}
+	c.cluster.describe(ch)
 }
 
 // Collect implements prometheus.Collector: one reading of the facts, so that
@@ -140,6 +140,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, cmd := range f.Commands {
 		labelled(c.commandErrors, counter, float64(cmd.Errors), cmd.Name)
 		ch <- constHistogram(c.latency, cmd.Latency, cmd.Name)
+	}
+	if f.Cluster != nil {
+		c.cluster.collect(f.Cluster, ch)
 	}
 }
 

@@ -49,8 +49,23 @@ func TestMetricsShowTheFacts(t *testing.T) {
 		`vegadb_command_duration_seconds_bucket{command="get",le="+Inf"} 1.234567e+06`,
 		`vegadb_command_duration_seconds_sum{command="get"} 2.5`, `vegadb_command_duration_seconds_count{command="get"} 1.234567e+06`,
 		`vegadb_log_fsync_duration_seconds_bucket{le="0.01"} 99`, "vegadb_log_fsync_duration_seconds_count 100",
+		"vegadb_cluster_member 1\n", "vegadb_cluster_epoch 42\n", "vegadb_cluster_meta_leader 1\n", "vegadb_cluster_partitions_degraded 64\n",
+		`vegadb_cluster_members{state="active"} 2`, `vegadb_cluster_members{state="down"} 1`, `vegadb_cluster_members{state="draining"} 0`,
+		`vegadb_cluster_moves{step="copying"} 1`, `vegadb_raft_groups{role="leader"} 34`, `vegadb_raft_proposals_total{outcome="unknown"} 2`,
+		`vegadb_reads_total{level="linearizable"} 70`, `vegadb_lease_reads_total{result="hit"} 19`, `vegadb_lease_reads_total{result="round"} 1`,
+		`vegadb_raft_snapshots_total{direction="sent",result="failed"} 1`, "vegadb_raft_snapshots_sending_pending_bytes 3.145728e+06\n",
+		`vegadb_peer_connected{peer="b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2"} 1`, `vegadb_peer_dropped_frames_total{peer="c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3"} 8`,
 		"go_goroutines ", "go_memstats_heap_alloc_bytes ", "process_resident_memory_bytes ",
 	)
+}
+
+func TestMetricsOfANodeWithoutPeersSayNothingOfACluster(t *testing.T) {
+	alone := busyNode()
+	alone.facts.Cluster = nil
+	body := get(t, newHandler(options(alone)), "/metrics", "", "").Body.String()
+	if found := regexp.MustCompile(`(?m)^vegadb_(cluster|raft|peer|reads|sessions).*$`).FindString(body); found != "" {
+		t.Error(found)
+	}
 }
 
 // A node that loads has none of its figures yet; a scrape must work all the same.

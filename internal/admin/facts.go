@@ -13,8 +13,10 @@ type Source interface {
 type State struct {
 	Ready    bool   `json:"ready"`
 	Stopping bool   `json:"stopping"`
-	What     string `json:"what,omitempty"` // is being loaded: "snapshots", "log"
-	Done     int64  `json:"done,omitempty"` // of Total, in units of What's choice
+	Joining  bool   `json:"joining,omitempty"` // waits for the cluster to take it in
+	Reason   string `json:"reason,omitempty"`  // why a node that has its data is not ready all the same
+	What     string `json:"what,omitempty"`    // is being loaded: "snapshots", "log"
+	Done     int64  `json:"done,omitempty"`    // of Total, in units of What's choice
 	Total    int64  `json:"total,omitempty"`
 }
 
@@ -38,7 +40,8 @@ type Facts struct {
 	Log      Log       `json:"log"`
 	Snapshot Snapshot  `json:"snapshot"`
 	Server   Server    `json:"server"`
-	Commands []Command `json:"commands"` // those that were called
+	Cluster  *Cluster  `json:"cluster,omitempty"` // nil: a node without a peer address
+	Commands []Command `json:"commands"`          // those that were called
 }
 
 // Node is who the node is and what it holds.

@@ -31,8 +31,30 @@ func busyNode() *fake {
 		Snapshot: Snapshot{LastOK: time.Now().Add(-time.Minute), LastBytes: 50 << 20, Written: 4, Failed: 1, LastError: "<script>alert(1)</script>"},
 		Server: Server{Connections: map[string]int64{"resp": 40, "native": 2}, Closed: map[string]uint64{"peer": 10, "idle_timeout": 1},
 			Accepted: 53, ReceivedBytes: 1000, SentBytes: 2000, Hits: 10, Misses: 4},
+		Cluster:  busyCluster(),
 		Commands: []Command{{Name: "get", Latency: latency}, {Name: "set", Errors: 2, Latency: latency}},
 	}}
+}
+
+// busyCluster is a cluster of three nodes, one of them down, with a move under way.
+func busyCluster() *Cluster {
+	a, b, c := strings.Repeat("a1", 16), strings.Repeat("b2", 16), strings.Repeat("c3", 16)
+	heard := time.Now().Add(-2 * time.Second)
+	return &Cluster{
+		Member: true, Epoch: 42, Replicas: 3, MetaLeader: a, MetaTerm: 7, MetaContact: time.Now(), Sessions: 9,
+		Members: []Member{
+			{ID: a, Self: true, Addr: "10.0.0.1:8342", AdminAddr: "10.0.0.1:8343", Zone: "east", State: "active", Meta: "voter", Leads: 33, Replicas: 64},
+			{ID: b, Addr: "10.0.0.2:8342", AdminAddr: "10.0.0.2:8343", Zone: "west", State: "active", Meta: "voter", Leads: 31, Replicas: 64, LastHeard: heard},
+			{ID: c, Addr: "10.0.0.3:8342", State: "down", Meta: "voter", Replicas: 64, LastHeard: heard.Add(-time.Minute)},
+		},
+		Moves:      []Move{{Partition: 5, From: c, To: b, Step: "copying", SentBytes: 1 << 20, TotalBytes: 4 << 20}, {Partition: 6, To: a, Step: "adding"}},
+		Partitions: Partitions{Total: 64, Degraded: 64, WithoutLeader: 2},
+		Raft: Raft{Leaders: 34, Followers: 31, Elections: 5, ElectionsWon: 4, LeaderChanges: 70, Applied: 1000, Unknown: 2, Busy: 3, ReadRounds: 50,
+			ReadRoundsOK: 49, LogMemoryBytes: 1 << 20, ApplyLag: 3, Laggards: 33, WorkerTurns: 100000, WorkerBusySeconds: 1.5},
+		Reads:     Reads{ByLevel: map[string]uint64{"linearizable": 70, "lease": 20, "session": 5, "bounded": 4, "local": 1}, LeaseHits: 19, Waited: 71},
+		Snapshots: Transfers{Sent: 3, SendFailed: 1, SentBytes: 5000, Sending: 1, SendingSent: 1 << 20, SendingPending: 3 << 20},
+		Peers:     []Peer{{ID: b, Addr: "10.0.0.2:8344", Connected: true, LastHeard: heard, SentFrames: 10, SentBytes: 999}, {ID: c, Dropped: 8, LastError: "connection refused"}},
+	}
 }
 
 // get asks the handler for path, with a name and password unless name is empty.

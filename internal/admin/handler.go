@@ -136,6 +136,10 @@ func describe(s State) string {
 		return "stopping"
 	case s.Ready:
 		return "ready"
+	case s.Reason != "":
+		return "not ready: " + s.Reason
+	case s.Joining:
+		return "joining the cluster"
 	case s.Total > 0:
 		return fmt.Sprintf("loading: %s, %.0f %%", s.What, s.Percent())
 	case s.What != "":

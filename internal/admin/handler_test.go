@@ -21,6 +21,8 @@ func TestReadyzIs503WithProgressUntilDataCanBeServed(t *testing.T) {
 		{State{What: "log"}, 503, "loading: log\n"},
 		{State{What: "snapshots", Done: 42, Total: 100}, 503, "loading: snapshots, 42 %\n"},
 		{State{Ready: true}, 200, "ready\n"},
+		{State{Joining: true, What: "joining the cluster"}, 503, "joining the cluster\n"},
+		{State{What: "ready", Reason: "no contact"}, 503, "not ready: no contact\n"},
 		{State{Ready: true, Stopping: true}, 503, "stopping\n"},
 	} {
 		h := newHandler(options(&fake{Facts{State: tc.state}}))
@@ -74,6 +76,21 @@ func TestIndexNeedsNothingFromElsewhereAndEscapes(t *testing.T) {
 	}
 	if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") {
 		t.Errorf("Content-Security-Policy %q", csp)
+	}
+}
+
+func TestIndexShowsTheCluster(t *testing.T) {
+	body := get(t, newHandler(options(busyNode())), "/", "", "").Body.String()
+	wantContains(t, body, "64, 3 copies of each wanted; 2 without a leader, 64 with fewer copies on nodes that are up", "led by a1a1a1a1, term 7", "epoch 42",
+		"leads 34 groups, follows in 31; 33 replicas elsewhere have yet to catch up", `href="//10.0.0.2:8343/"`, "<code>c3c3c3c3</code>", "1m2s ago", "this node",
+		"1.0 MiB of 4.0 MiB sent from here", ">adding<")
+	if strings.Contains(body, "10.0.0.1:8343") {
+		t.Error("the page leads to itself")
+	}
+	alone := busyNode()
+	alone.facts.Cluster = nil
+	if body := get(t, newHandler(options(alone)), "/", "", "").Body.String(); strings.Contains(body, "<h2>Cluster") {
+		t.Error("a node without peers shows a cluster")
 	}
 }
 

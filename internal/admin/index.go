@@ -14,7 +14,7 @@ import (
 // index is the page for a person who opened the address in a browser: how the
 // node is, and where to look further. It loads nothing from elsewhere.
 func (h *handler) index(w http.ResponseWriter, _ *http.Request) {
-	page, err := template.New("index").Parse(indexPage)
+	page, err := template.New("index").Parse(indexPage + indexClusterPart)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -37,11 +37,12 @@ func (h *handler) indexData() indexData {
 }
 
 type indexData struct {
-	Status string
-	Good   bool
-	Rows   [][2]string
-	Cmds   []indexCommand
-	Debug  bool
+	Status  string
+	Good    bool
+	Rows    [][2]string
+	Cluster *indexCluster // nil: no part of one
+	Cmds    []indexCommand
+	Debug   bool
 }
 
 type indexCommand struct {
@@ -78,6 +79,9 @@ func indexOf(f Facts, now time.Time, debug bool) indexData {
 	}
 	row("connections", thousands(uint64(open)))
 
+	if f.Cluster != nil && len(f.Cluster.Members) > 0 {
+		d.Cluster = indexClusterOf(f.Cluster, now)
+	}
 	commands := slices.SortedStableFunc(slices.Values(f.Commands), func(a, b Command) int {
 		return cmp.Compare(b.Latency.Count(), a.Latency.Count())
 	})
@@ -157,6 +161,11 @@ const indexPage = `<!DOCTYPE html>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin: 0; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
+h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
+code { font-size: .9em; }
+.wide { overflow-x: auto; }
+.wide th, .wide td { overflow-wrap: normal; white-space: nowrap; }
+.wide td.num, .wide th.num { padding-right: .75rem; }
 .status { font-weight: 600; }
 .good { color: #15803d; }
 .bad { color: #c2410c; }
@@ -175,6 +184,7 @@ ul { padding-left: 1.2rem; }
 <table class="facts">
 {{range .Rows}}<tr><th scope="row">{{index . 0}}</th><td>{{index . 1}}</td></tr>
 {{end}}</table>
+{{with .Cluster}}{{template "cluster" .}}{{end}}
 {{if .Cmds}}<h2>Commands since the start</h2>
 <table>
 <tr><th scope="col">command</th><th scope="col" class="num">calls</th><th scope="col" class="num">errors</th><th scope="col" class="num">p50 ≤</th><th scope="col" class="num">p99 ≤</th></tr>

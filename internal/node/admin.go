@@ -471,21 +471,26 @@ func (n *Node) describeMember(s *wire.NodeStatus, m *meta.Member, answers bool) 
 	default:
 		s.LastSeenMsAgo = max(1, time.Now().UnixMilli()-n.lastHeard(m.ID))
 	}
-	switch {
-	case m.State == meta.Removed:
-		s.State = wire.NodeRemoved
-	case !m.Up() || !answers:
-		s.State = wire.NodeDown
+	if s.State = memberState(m, s.Replicas, answers); s.State == wire.NodeDown {
 		if s.Since = m.DownSinceMs; m.Up() {
 			s.Since = n.lastHeard(m.ID)
 		}
-	case m.State != meta.Active:
-		s.State = wire.NodeDraining
-	case s.Replicas == 0:
-		s.State = wire.NodeJoining
-	default:
-		s.State = wire.NodeActive
 	}
+}
+
+// memberState is a member's state as people are told.
+func memberState(m *meta.Member, replicas int, answers bool) string {
+	switch {
+	case m.State == meta.Removed:
+		return wire.NodeRemoved
+	case !m.Up() || !answers:
+		return wire.NodeDown
+	case m.State != meta.Active:
+		return wire.NodeDraining
+	case replicas == 0:
+		return wire.NodeJoining
+	}
+	return wire.NodeActive
 }
 
 // gatherReports asks every node that can be heard, side by side.

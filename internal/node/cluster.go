@@ -61,6 +61,10 @@ type cluster struct {
 	stopping atomic.Bool
 	current  atomic.Bool // the meta state here is not older than this start
 
+	contact   contact
+	busy      atomic.Uint64 // writes refused because too much waits
+	transfers transferCounters
+
 	mu      sync.Mutex
 	resting map[ring.NodeID]bool // peers about to stop: they want no leadership. Guarded by mu
 	arrived map[uint32]arrival   // snapshots received and not installed yet. Guarded by mu
@@ -199,6 +203,7 @@ func (n *Node) admitPeer(node ring.NodeID, _ uint64) error {
 }
 
 func (n *Node) refusedByPeer(err *transport.RefusedError) {
+	n.cluster.noteRemoved(err)
 	n.logger.Warn("a peer refuses this node", "err", err)
 }
 

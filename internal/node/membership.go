@@ -360,6 +360,7 @@ func (n *Node) runMembership() {
 			return
 		case <-tick.C:
 		}
+		n.feel()
 		if round%5 == 0 {
 			n.worker.do(n.tellLeaders)
 			if !n.cluster.current.Load() {
@@ -419,6 +420,7 @@ func (n *Node) announce(d meta.Describe, round int) (removed bool) {
 	case err != nil:
 		n.logger.Debug("cannot announce this node yet", "err", err)
 	case v.Gone:
+		n.cluster.contact.removed.Store(true)
 		n.logger.Error("this node is not a member of its cluster any more: stop it; it can come back with a new data directory and --join", "said", v.Text)
 	case !v.OK:
 		n.logger.Error("the cluster does not accept what this node says of itself", "said", v.Text)

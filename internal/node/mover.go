@@ -337,6 +337,7 @@ func (w *worker) leave(st *replica.Status, pl *meta.Placement) {
 	n := w.n
 	p := n.partitions[st.Group-1]
 	n.logger.Info("a replica is no longer needed here and is dropped", "partition", p.Number, "replica", st.Replica)
+	n.cluster.transfers.dropped.Add(1)
 	p.readable.Store(false)
 	p.installs.Add(1) // reads under way must not show what is about to be dropped
 	p.leads.Store(false)

@@ -294,6 +294,9 @@ func (n *Node) Sync(ctx context.Context) error {
 // lies before a stamp in the log; usually it is the wall clock.
 func (n *Node) Now() int64 { return n.now.Now() }
 
+// Joining reports whether Load waits for the cluster to take the node in.
+func (n *Node) Joining() bool { return n.joining.Load() }
+
 // Ready reports whether Load has finished and Close has not begun.
 func (n *Node) Ready() bool { return n.ready.Load() }
 

@@ -40,6 +40,8 @@ type Partition struct {
 	leased   atomic.Int64 // until when, on the worker's clock, reads need no round
 	fresh    atomic.Int64 // as of when, on the worker's clock, what is applied is complete
 	installs atomic.Uint64
+
+	reads readCounters
 }
 
 // The modes of a partition.

@@ -39,6 +39,7 @@ func (n *Node) propose(p *Partition, now int64, entry []byte, sink Waiter) error
 	case !p.leads.Load():
 		return n.Leader(p)
 	case n.worker.held.Load() > n.opts.LogQueueBytes+keepBytesTotal:
+		n.cluster.busy.Add(1)
 		return wal.ErrBusy
 	case int64(len(entry)) > n.opts.MaxRecordBytes && n.opts.MaxRecordBytes > 0:
 		return wal.ErrTooLarge

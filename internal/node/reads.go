@@ -44,13 +44,30 @@ const leaseSpareMs = 20
 // age in ms. w is kept only when the grant says Wait; then nothing needs to be
 // rechecked.
 //
+// Without w, which level Local has no use for, it is not counted as another read.
+//
 // Errors: *NotLeaderError, ErrNoLeader, ErrNotHere.
 func (n *Node) BeginRead(p *Partition, level wire.Consistency, arg uint64, w ReadWaiter) (ReadGrant, error) {
-	if p.mode.Load() <= modeConverting { // alone: what is applied is all there is
-		return ReadGrant{Level: wire.Linearizable}, nil
-	}
 	if level == wire.ConsistencyDefault {
 		level = wire.Linearizable
+	}
+	grant, err := n.beginRead(p, level, arg, w)
+	if w == nil {
+		return grant, err
+	}
+	p.reads.byLevel[level].Add(1)
+	switch {
+	case grant.Wait:
+		p.reads.waited.Add(1)
+	case grant.Level == wire.Lease:
+		p.reads.leaseHits.Add(1)
+	}
+	return grant, err
+}
+
+func (n *Node) beginRead(p *Partition, level wire.Consistency, arg uint64, w ReadWaiter) (ReadGrant, error) {
+	if p.mode.Load() <= modeConverting { // alone: what is applied is all there is
+		return ReadGrant{Level: wire.Linearizable}, nil
 	}
 	if level == wire.Linearizable || level == wire.Lease {
 		if !p.leads.Load() {
@@ -91,6 +108,14 @@ func (n *Node) leaderOr(p *Partition, otherwise error) error {
 // EndRead tells whether a read granted with Recheck still holds: an error means
 // that what was read must be thrown away and the error answered.
 func (n *Node) EndRead(p *Partition, g ReadGrant) error {
+	err := n.endRead(p, g)
+	if err != nil {
+		p.reads.revoked.Add(1)
+	}
+	return err
+}
+
+func (n *Node) endRead(p *Partition, g ReadGrant) error {
 	switch {
 	case !g.Recheck:
 		return nil

@@ -37,6 +37,11 @@ func (n *Node) startSending(s replica.SendSnapshot) {
 	go func() {
 		defer n.wg.Done()
 		err := n.sendSnapshot(n.cluster.ctx, s)
+		if err == nil {
+			n.cluster.transfers.sent.Add(1)
+		} else {
+			n.cluster.transfers.sendFailed.Add(1)
+		}
 		if err != nil && n.cluster.ctx.Err() == nil {
 			n.logger.Warn("a snapshot was not sent; it is tried again", "group", s.Group, "to", s.Node, "err", err)
 		}
@@ -65,7 +70,10 @@ func (n *Node) sendSnapshot(ctx context.Context, s replica.SendSnapshot) error {
 	header = binary.LittleEndian.AppendUint64(header, s.From)
 	header = binary.LittleEndian.AppendUint64(header, s.Term)
 	n.logger.Debug("sending a snapshot", "group", s.Group, "index", m.Index, "to", s.Node, "bytes", size)
-	return n.cluster.transport.SendSnapshot(ctx, s.Node, header, size, f, n.paced(s.Group))
+	at := &sent{began: time.Now(), to: s.Node, total: size}
+	n.cluster.sends.Store(s.Group, at)
+	defer at.over.Store(true)
+	return n.cluster.transport.SendSnapshot(ctx, s.Node, header, size, f, n.paced(at))
 }
 
 // snapshotSince returns a snapshot of the group that the log can go on from: it
@@ -123,8 +131,11 @@ func (h *peerHandler) Snapshot(ctx context.Context, from ring.NodeID, header []b
 		return nil
 	}, snapshot.ReceiveOptions{})
 	if err != nil {
+		n.cluster.transfers.receiveFailed.Add(1)
 		return err
 	}
+	n.cluster.transfers.received.Add(1)
+	n.cluster.transfers.receivedBytes.Add(uint64(info.Bytes))
 	f, _, m, err := snapshot.OpenForSend(n.fs, info.Path)
 	if err != nil {
 		return err
@@ -185,6 +196,7 @@ func (n *Node) startInstalling(in replica.Install) {
 			n.fatal("install a snapshot", err)
 			return
 		}
+		n.cluster.transfers.installed.Add(1)
 		n.worker.do(func() {
 			n.worker.host.Installed(in.Group, in.Index, in.Term, a.meta.Stamp)
 			n.groupChanged(in.Group)
@@ -283,16 +295,18 @@ func (n *Node) dropPartition(p *Partition) error {
 // sent is how a snapshot on its way fares.
 type sent struct {
 	began time.Time
+	to    ring.NodeID
+	total int64
 	bytes atomic.Int64
+	over  atomic.Bool
 }
 
 // paced returns what SendSnapshot calls for each piece: it keeps the node's moves
 // within the cluster's move-rate, and remembers how far this one is.
-func (n *Node) paced(group uint32) func(bytes int) {
-	s := &sent{began: time.Now()}
-	n.cluster.sends.Store(group, s)
+func (n *Node) paced(s *sent) func(bytes int) {
 	return func(bytes int) {
 		s.bytes.Add(int64(bytes))
+		n.cluster.transfers.sentBytes.Add(uint64(bytes))
 		rate, _ := strconv.ParseInt(settingOf(n.meta.view.Load(), settingMoveRate), 10, 64)
 		if rate <= 0 {
 			return

@@ -41,6 +41,7 @@ type worker struct {
 	minded   time.Time      // when mind last ran
 	mindNow  atomic.Bool    // something has changed that mind should look at
 	lost     []ring.NodeID  // peers that a frame did not reach
+	meter    workerMeter
 }
 
 type unsyncedBatch struct{ pos, batch uint64 }
@@ -182,7 +183,10 @@ func (n *Node) runWorker() {
 			w.end()
 			return
 		}
-		if err := w.turn(); err != nil {
+		began := time.Now()
+		err := w.turn()
+		w.meter.turned(began, w.host)
+		if err != nil {
 			if !errors.Is(err, wal.ErrClosed) {
 				n.fatal("replicate", err)
 			}
@@ -310,6 +314,7 @@ func (w *worker) tick() {
 	for range min(due, 3) {
 		w.host.Tick()
 	}
+	w.meter.stats.SkippedTicks += uint64(max(due-3, 0))
 	w.ticks += due
 }
 

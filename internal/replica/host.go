@@ -317,6 +317,7 @@ func (h *Host) Persisted(batch uint64) {
 	n = 0
 	for n < len(h.early) && h.early[n].batch <= batch {
 		e := &h.early[n]
+		h.counters.Early++
 		e.w.AckedByLeader()
 		e.w.Result(0, &command.Result{Status: wire.OK, Version: e.index})
 		e.w.Done()

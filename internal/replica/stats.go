@@ -18,6 +18,7 @@ type Counters struct {
 	// Proposals made here that somebody waits for, by outcome: they took effect, surely
 	// had none and will have none, or nobody knows.
 	Applied, Refused, Unknown uint64
+	Early                     uint64 // answered by the leader's word alone: nobody knows yet either
 
 	ReadRounds   uint64 // begun, to confirm that a leader still leads
 	ReadRoundsOK uint64 // confirmed
@@ -100,7 +101,8 @@ func (s *Stats) addProgress(r *Raft, commit uint64) {
 		if id == r.c.Hard.Replica {
 			return
 		}
-		if !caughtUp(&pr, commit) {
+		// Not RecentActive: it is false for a moment after each time that it was looked at.
+		if pr.State != tracker.StateReplicate || pr.Match+caughtUpWithin < commit {
 			s.Laggards++
 		}
 		if pr.RecentActive {

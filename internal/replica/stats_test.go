@@ -11,7 +11,7 @@ func TestCountersTellWhatBecameOfAFailover(t *testing.T) {
 		t.Errorf("the leader counts %+v", s)
 	}
 	var wrote, lost told
-	l.host.Propose(testGroup, putEntry("k", "v"), &wrote)
+	l.host.Propose(testGroup, putEntry("k", "v"), &wrote, false)
 	c.run(300)
 	l.host.Read(testGroup, &readTold{})
 	c.run(300)
@@ -20,7 +20,7 @@ func TestCountersTellWhatBecameOfAFailover(t *testing.T) {
 	}
 
 	l.cut = true
-	l.host.Propose(testGroup, putEntry("k", "lost"), &lost)
+	l.host.Propose(testGroup, putEntry("k", "lost"), &lost, false)
 	l.host.Read(testGroup, &readTold{})
 	c.run(100)
 	if s := l.host.Stats(); s.Proposals != 1 || s.Reads != 1 {

@@ -77,14 +77,9 @@ func (h *Host) Progress(group uint32, f func(Progress)) {
 		f(Progress{
 			ID: id, Match: pr.Match, Active: pr.RecentActive, Learner: typ == raft.ProgressTypeLearner,
 			Snapshot: pr.State == tracker.StateSnapshot,
-			CaughtUp: caughtUp(&pr, commit),
+			CaughtUp: pr.RecentActive && pr.State == tracker.StateReplicate && pr.Match+caughtUpWithin >= commit,
 		})
 	})
-}
-
-// caughtUp: the replica takes part in replication and lacks little of what is committed.
-func caughtUp(pr *tracker.Progress, commit uint64) bool {
-	return pr.RecentActive && pr.State == tracker.StateReplicate && pr.Match+caughtUpWithin >= commit
 }
 
 // slowest is the least that an active replica is known to have.

@@ -112,6 +112,9 @@ func (s *Session) requestLevel(req *wire.Request) (level wire.Consistency, arg u
 var levels = [...]string{wire.ConsistencyDefault: "default", wire.Linearizable: "linearizable", wire.Lease: "lease",
 	wire.SessionReads: "session", wire.Bounded: "bounded", wire.Local: "local"}
 
+// LevelName is the word for a level.
+func LevelName(level wire.Consistency) string { return levels[level] }
+
 // levelOf finds a level by its word.
 func levelOf(word string) (wire.Consistency, bool) {
 	for level, w := range levels {

@@ -1,0 +1,60 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/prakashpandey/vegadb/internal/transport"
+)
+
+// contact is whether this node is in touch with its cluster: whether it hears from who
+// leads the meta group, and so from the side of a cut that has a majority.
+type contact struct {
+	at      atomic.Int64 // unix ms when it last did; 0: not since the start
+	removed atomic.Bool  // the cluster says that this node is no member any more
+}
+
+// contactPatience is how long a node may be out of touch until it says so: an election
+// of the meta group takes about a second.
+const contactPatience = 5 * time.Second
+
+// Detached says why a node that is loaded is not fit to be sent clients: it was removed
+// from its cluster, or hears nothing of whoever leads it. "": it is fit. What it leads
+// and can serve it serves all the same.
+func (n *Node) Detached() string {
+	c := n.cluster
+	if c == nil || !n.clustered.Load() || !n.ready.Load() {
+		return ""
+	}
+	if view := n.meta.view.Load(); c.contact.removed.Load() || view != nil && view.Tombstoned(c.self) {
+		return "this node was removed from its cluster: stop it; it can come back with a new data directory and --join"
+	}
+	at := n.feel()
+	if at == 0 {
+		return "waiting to hear from the leader of the meta group; are a majority of the cluster's nodes running, and is the network between their peer addresses open?"
+	}
+	if silent := time.Since(time.UnixMilli(at)); silent > contactPatience {
+		return fmt.Sprintf("no contact to the leader of the meta group for %v: this node is cut off, or a majority of the cluster's nodes is down", silent.Round(time.Second))
+	}
+	return ""
+}
+
+// feel looks whether there is contact now, and returns when there last was.
+func (n *Node) feel() (at int64) {
+	c := n.cluster
+	leader, _ := c.leaders.get(0)
+	now := time.Now().UnixMilli()
+	if leader == c.self || !leader.IsZero() && now-n.lastHeard(leader) < silentMs {
+		c.contact.at.Store(now)
+	}
+	return c.contact.at.Load()
+}
+
+// noteRemoved notes that the cluster has said that this node is no member of it.
+func (c *cluster) noteRemoved(err error) {
+	if refused := (*transport.RefusedError)(nil); errors.As(err, &refused) && refused.Code == transport.NotAdmitted {
+		c.contact.removed.Store(true)
+	}
+}
