@@ -43,8 +43,8 @@ func (n *Node) Facts() admin.Facts {
 			AuthFailures: srv.AuthFailures, Hits: srv.Hits, Misses: srv.Misses,
 		},
 	}
-	if st := n.node.ClusterStats(); st != nil {
-		f.Cluster = clusterFacts(st, f.Node.NodeID, f.Node.Partitions)
+	if st.Cluster != nil {
+		f.Cluster = clusterFacts(st.Cluster, f.Node.NodeID, f.Node.Partitions)
 	}
 	bounds := server.LatencyBounds()
 	for _, c := range srv.Commands {

@@ -52,7 +52,7 @@ func (n *Node) BeginRead(p *Partition, level wire.Consistency, arg uint64, w Rea
 		level = wire.Linearizable
 	}
 	grant, err := n.beginRead(p, level, arg, w)
-	if w == nil {
+	if w == nil || err != nil {
 		return grant, err
 	}
 	p.reads.byLevel[level].Add(1)
@@ -62,7 +62,7 @@ func (n *Node) BeginRead(p *Partition, level wire.Consistency, arg uint64, w Rea
 	case grant.Level == wire.Lease:
 		p.reads.leaseHits.Add(1)
 	}
-	return grant, err
+	return grant, nil
 }
 
 func (n *Node) beginRead(p *Partition, level wire.Consistency, arg uint64, w ReadWaiter) (ReadGrant, error) {

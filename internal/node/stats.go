@@ -23,6 +23,7 @@ type Stats struct {
 	Refused    uint64         `json:"refused_over_memory_limit"`
 	Log        wal.Stats      `json:"log"`
 	Snapshot   SnapshotStatus `json:"snapshot"`
+	Cluster    *ClusterStats  `json:"cluster"` // nil: started without a peer address
 }
 
 // Stats gathers the node's figures. Cheap enough to be called every second.
@@ -32,7 +33,7 @@ func (n *Node) Stats() Stats {
 		Durability: n.DurabilityName(), Partitions: len(n.partitions),
 		UsedBytes: n.memory.Used(), LimitBytes: n.memory.Limit(),
 		Expired: n.expired.Load(), Refused: n.refused.Load(),
-		Snapshot: n.SnapshotStatus(),
+		Snapshot: n.SnapshotStatus(), Cluster: n.ClusterStats(),
 	}
 	if !st.Ready {
 		return st // tables and log belong to Load

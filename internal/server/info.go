@@ -9,6 +9,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/config"
+	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
 // infoSection writes one section of INFO, without its heading.
@@ -128,9 +129,25 @@ func infoStats(s *Server, b *infoWriter) {
 	b.field("writes_refused_over_memory_limit", n.Refused)
 }
 
-func infoReplication(_ *Server, b *infoWriter) {
+// infoReplication says master of every node: each leads partitions, or could.
+func infoReplication(s *Server, b *infoWriter) {
 	b.field("role", "master")
 	b.field("connected_slaves", 0)
+	c := s.node.Stats().Cluster
+	if c == nil || !c.Clustered {
+		return
+	}
+	connected := 0
+	for i := range c.Transport.Peers {
+		connected += boolInt(c.Transport.Peers[i].Connected)
+	}
+	b.field("peers_connected", connected)
+	b.field("raft_groups_led", c.Worker.Leaders)
+	b.field("raft_groups_followed", c.Worker.Followers+c.Worker.Learners)
+	b.field("raft_groups_leaderless", c.Worker.Leaderless)
+	b.field("raft_apply_lag_entries", c.Worker.ApplyLag)
+	b.field("raft_laggards", c.Worker.Laggards)
+	b.field("raft_log_memory_bytes", c.HeldBytes)
 }
 
 func infoCPU(_ *Server, b *infoWriter) {
@@ -162,6 +179,23 @@ func infoCluster(s *Server, b *infoWriter) {
 	b.field("partitions", len(s.partitions))
 	b.field("partitions_led", leads)
 	b.field("partitions_held", holds)
+	c := s.node.Stats().Cluster
+	if c == nil {
+		return
+	}
+	down := 0
+	for i := range c.Members {
+		down += boolInt(c.Members[i].State == wire.NodeDown)
+	}
+	b.field("cluster_nodes_down", down)
+	b.field("cluster_meta_leader", c.MetaLeader)
+	b.field("cluster_detached", c.Detached)
+	b.field("cluster_replicas_wanted", c.Replicas)
+	b.field("partitions_without_leader", c.Leaderless)
+	b.field("partitions_degraded", c.Degraded)
+	b.field("partitions_without_majority", c.Endangered)
+	b.field("partitions_moving", len(c.Moves))
+	b.field("sessions", c.Sessions)
 }
 
 // share is how many partitions the node leads, and of how many it has a replica.
