@@ -61,8 +61,8 @@ staticcheck: ## staticcheck at the pinned version
 	cd bench && $(GO) run $(STATICCHECK) ./...
 
 .PHONY: test-invariants
-test-invariants: ## the tests with assertions compiled in (those of built servers have none to compile)
-	$(GO) test -tags invariants $$($(GO) list ./... | grep -v -e '/test$$' -e '/clustertest$$')
+test-invariants: ## all tests with assertions compiled in
+	$(GO) test -tags invariants ./...
 
 .PHONY: test-race
 test-race: ## the concurrent packages under the race detector (needs a C compiler)
@@ -93,6 +93,10 @@ bench: ## Go benchmarks of the hot paths (BENCH=regexp)
 .PHONY: bench-peers
 bench-peers: ## measure beside Redis and memcached (ROWS=all ROUNDS=5 ARGS="--quick --update-docs")
 	$(GO) -C bench run ./cmd/peers --rows '$(ROWS)' --rounds $(ROUNDS) $(ARGS)
+
+.PHONY: bench-cluster
+bench-cluster: ## measure three nodes beside etcd and replicated Redis, kills and a join (ROWS=all ROUNDS=5 ARGS="--quick --update-docs")
+	$(GO) -C bench run ./cmd/cluster --rows '$(ROWS)' --rounds $(ROUNDS) $(ARGS)
 
 .PHONY: cover
 cover: ## test coverage by function, and cover.out for `go tool cover -html`

@@ -50,8 +50,7 @@ type peerInfo struct {
 }
 
 const (
-	joinPatience = time.Minute     // for the seeds to answer a node that needs them
-	seedPatience = time.Second     // and one that does not
+	joinPatience = time.Minute     // for the seeds to answer
 	callPatience = 5 * time.Second // for one call
 	joinPause    = 200 * time.Millisecond
 )
@@ -63,25 +62,12 @@ func (n *Node) askSeeds(want *datadir.Want) error {
 	if o == nil || len(o.Join) == 0 {
 		return nil
 	}
-	exists, err := datadir.Exists(n.fs, n.opts.Dir)
-	if err != nil {
-		return err
+	if exists, err := datadir.Exists(n.fs, n.opts.Dir); err != nil || exists {
+		return err // it knows where it belongs, and finds its peers by itself
 	}
-	patience := joinPatience
-	if exists {
-		patience = seedPatience
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), joinPatience)
 	defer cancel()
-	info, err := n.callSeeds(ctx, !exists)
-	if exists {
-		// It knows where it belongs, and finds its peers by itself. But should the seeds be
-		// of another cluster, somebody expects what will not happen.
-		if err == nil {
-			want.Cluster = datadir.ID(info.Cluster)
-		}
-		return nil
-	}
+	info, err := n.callSeeds(ctx)
 	if err != nil {
 		return fmt.Errorf("cannot join a cluster: %w; are the addresses of --join peer addresses (port 8344 by default) of running members?", err)
 	}
@@ -92,9 +78,8 @@ func (n *Node) askSeeds(want *datadir.Want) error {
 	return nil
 }
 
-// callSeeds asks the seeds one after the other until one answers, if insist again and
-// again.
-func (n *Node) callSeeds(ctx context.Context, insist bool) (info clusterInfo, err error) {
+// callSeeds asks the seeds one after the other, again and again, until one answers.
+func (n *Node) callSeeds(ctx context.Context) (info clusterInfo, err error) {
 	var stranger ring.NodeID
 	if _, err := io.ReadFull(n.opts.Rand, stranger[:]); err != nil {
 		return info, err
@@ -117,9 +102,6 @@ func (n *Node) callSeeds(ctx context.Context, insist bool) (info clusterInfo, er
 			if refused := (*transport.RefusedError)(nil); errors.As(callErr, &refused) || untrusted(callErr) {
 				return info, err
 			}
-		}
-		if !insist {
-			return info, err
 		}
 		select {
 		case <-time.After(joinPause):

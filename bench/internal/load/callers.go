@@ -11,9 +11,14 @@ import (
 type Library interface {
 	Get(ctx context.Context, key string) error
 	Set(ctx context.Context, key, value string) error
-	GetBatch(ctx context.Context, keys []string) error
 	SetBatch(ctx context.Context, keys []string, value string) error
 	Close() error
+}
+
+// BatchLibrary is a Library whose batches of reads are measured too.
+type BatchLibrary interface {
+	Library
+	GetBatch(ctx context.Context, keys []string) error
 }
 
 // Callers is many goroutines that use one Library, each waiting for its answer before it asks again.
@@ -65,6 +70,30 @@ func (c Callers) call(ctx context.Context, rng *rand.Rand) error {
 	case c.Set:
 		return c.Library.SetBatch(ctx, keys, c.Value)
 	default:
-		return c.Library.GetBatch(ctx, keys)
+		return c.Library.(BatchLibrary).GetBatch(ctx, keys)
 	}
+}
+
+// FillLibrary sets the keys from (inclusive) to (exclusive) in batches, some at a time.
+func FillLibrary(ctx context.Context, l Library, from, to uint64, value string, batch uint64) error {
+	const fillers = 8
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	var next atomic.Uint64
+	next.Store(from)
+	return parallel(fillers, func(int) error {
+		for {
+			begin := next.Add(batch) - batch
+			if begin >= to {
+				return nil
+			}
+			keys := make([]string, 0, batch)
+			for i := begin; i < min(begin+batch, to); i++ {
+				keys = append(keys, Key(i))
+			}
+			if err := l.SetBatch(ctx, keys, value); err != nil {
+				return err
+			}
+		}
+	})
 }

@@ -4,6 +4,7 @@
 //	Pipe, Fill        a plain connection of our own: fills servers, and speaks memcached's protocol too
 //	Callers           many goroutines that share one client library, as an application's would
 //	Paced             a steady load below saturation, to see what something else does to latency
+//	PacedCallers      the same by way of a client library
 //
 // Keys are "key:" and twelve digits (16 bytes), as redis-benchmark makes them. Values are cut from a block of
 // random bytes, so that no side gains from compressing them.

@@ -10,21 +10,30 @@ import (
 // Vega is the Go client of this repository, with its defaults.
 type Vega struct {
 	client  *client.Client
+	reads   []client.Option
 	batches sync.Pool // *client.Batch, reused as rueidis reuses its commands
 }
 
-// OpenVega connects to a vega-server.
-func OpenVega(ctx context.Context, addr string) (*Vega, error) {
-	c, err := client.Open(ctx, client.Options{Addresses: []string{addr}})
+// OpenVega connects to a vega-server, or to a cluster of them at these addresses.
+func OpenVega(ctx context.Context, addrs ...string) (*Vega, error) {
+	c, err := client.Open(ctx, client.Options{Addresses: addrs})
 	if err != nil {
 		return nil, err
 	}
 	return &Vega{client: c, batches: sync.Pool{New: func() any { return new(client.Batch) }}}, nil
 }
 
+// Reading is the same client with options for Get.
+func (v *Vega) Reading(options ...client.Option) *Vega {
+	return &Vega{client: v.client, reads: options, batches: sync.Pool{New: v.batches.New}}
+}
+
+// Client is what it is made of.
+func (v *Vega) Client() *client.Client { return v.client }
+
 // Get implements Library.
 func (v *Vega) Get(ctx context.Context, key string) error {
-	_, err := v.client.Get(ctx, key)
+	_, err := v.client.Get(ctx, key, v.reads...)
 	return err
 }
 

@@ -9,39 +9,42 @@ import (
 	"strings"
 )
 
-// Programs are the paths of the programs that a comparison needs.
-type Programs struct {
-	Vega, Redis, RedisBenchmark, Memcached string
-}
+// The peers' programs.
+const (
+	RedisServer     = "redis-server"
+	RedisBenchmark  = "redis-benchmark"
+	MemcachedServer = "memcached"
+)
+
+// packages are Debian's packages of the programs.
+var packages = map[string]string{RedisServer: "redis-server", RedisBenchmark: "redis-tools", MemcachedServer: "memcached"}
+
+// Programs are the paths of programs by their names.
+type Programs map[string]string
 
 // Find locates the peers' programs. What is missing is installed with apt-get when that is possible, otherwise the
 // error says what to install.
-func Find(ctx context.Context, log func(string, ...any)) (Programs, error) {
-	packages := map[string]string{
-		"redis-server": "redis-server", "redis-benchmark": "redis-tools", "memcached": "memcached",
-	}
+func Find(ctx context.Context, log func(string, ...any), needs ...string) (Programs, error) {
 	var missing []string
-	for program, pkg := range packages {
+	for _, program := range needs {
 		if _, err := exec.LookPath(program); err != nil {
-			missing = append(missing, pkg)
+			missing = append(missing, packages[program])
 		}
 	}
 	if len(missing) > 0 {
 		if err := install(ctx, missing, log); err != nil {
-			return Programs{}, err
+			return nil, err
 		}
 	}
-	var p Programs
-	for program, path := range map[string]*string{
-		"redis-server": &p.Redis, "redis-benchmark": &p.RedisBenchmark, "memcached": &p.Memcached,
-	} {
-		found, err := exec.LookPath(program)
+	found := Programs{}
+	for _, program := range needs {
+		path, err := exec.LookPath(program)
 		if err != nil {
-			return Programs{}, fmt.Errorf("%s is missing: install the Debian package %s or put it on the PATH", program, packages[program])
+			return nil, fmt.Errorf("%s is missing: install the Debian package %s or put it on the PATH", program, packages[program])
 		}
-		*path = found
+		found[program] = path
 	}
-	return p, nil
+	return found, nil
 }
 
 func install(ctx context.Context, packages []string, log func(string, ...any)) error {
@@ -60,13 +63,13 @@ func install(ctx context.Context, packages []string, log func(string, ...any)) e
 	return nil
 }
 
-// BuildVega compiles vega-server from the repository that holds this module.
-func BuildVega(ctx context.Context, repository, output string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", output, "./cmd/server")
-	cmd.Dir = repository
+// Build compiles a program of the module in dir.
+func Build(ctx context.Context, dir, pkg, output string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", output, pkg)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build vega-server: %w\n%s", err, out)
+		return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 	}
 	return nil
 }

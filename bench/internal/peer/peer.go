@@ -1,10 +1,13 @@
-// Package peer starts the servers that are compared: VegaDB, Redis and memcached, on loopback ports, with the same
-// durability.
+// Package peer starts the servers that are compared: VegaDB, Redis, memcached and etcd, on loopback ports, with the same
+// durability, alone or three of a kind as a cluster.
 //
 // What is equal and what is not: both sides listen on TCP on 127.0.0.1, keep their files in sibling directories of
 // one file system, and acknowledge writes at the same moment (see Durability). Everything else is at each server's
 // defaults, but Redis's own snapshots and the rewriting of its log are off, so that it never pays for compaction
 // during a run; VegaDB's stay on.
+//
+// Clusters sync every write before its reply. VegaDB and etcd reply when a majority has synced it; Redis replicates
+// asynchronously and replies when the primary has.
 package peer
 
 import (
@@ -36,6 +39,7 @@ type Server struct {
 	Name      string // "VegaDB", "Redis", "memcached"
 	Addr      string
 	AdminAddr string // VegaDB's HTTP port; empty for the others
+	PeerAddr  string // where the other servers of its cluster reach it; empty for a lone one
 	Dir       string // its files
 	Proc      *proc.Process
 
@@ -54,9 +58,17 @@ type Kind interface {
 func (s *Server) Stop(keepFiles bool) error {
 	err := s.Proc.Stop(20 * time.Second)
 	if !keepFiles {
-		err = errors.Join(err, os.RemoveAll(s.Dir))
+		err = errors.Join(err, s.Remove())
 	}
 	return err
+}
+
+// Remove deletes an ended server's files.
+func (s *Server) Remove() error {
+	if s.Dir == "" {
+		return nil
+	}
+	return os.RemoveAll(s.Dir)
 }
 
 // Kill ends the server at once; its files stay.
@@ -92,23 +104,29 @@ func (s *Server) wait(ctx context.Context) error {
 // launch fills in a new server's port and directory, starts it and waits until it answers. When it does not, its
 // process is ended before the error is returned.
 func launch(ctx context.Context, s *Server, dir string) (*Server, error) {
-	var err error
-	if s.Addr, err = freeAddr(); err != nil {
-		return nil, err
-	}
-	if s.Dir, err = os.MkdirTemp(dir, s.Name+"-"); err != nil {
-		return nil, err
-	}
-	if s.Dir, err = filepath.Abs(s.Dir); err != nil {
-		return nil, err
-	}
-	if err := s.start(s); err != nil {
+	if err := s.begin(dir); err != nil {
 		return nil, err
 	}
 	if err := s.wait(ctx); err != nil {
 		return nil, errors.Join(err, s.Proc.Kill())
 	}
 	return s, nil
+}
+
+// begin is launch without waiting: some servers answer only when their peers have started too.
+func (s *Server) begin(dir string) (err error) {
+	if s.Addr == "" {
+		if s.Addr, err = freeAddr(); err != nil {
+			return err
+		}
+	}
+	if s.Dir, err = os.MkdirTemp(dir, s.Name+"-"); err != nil {
+		return err
+	}
+	if s.Dir, err = filepath.Abs(s.Dir); err != nil {
+		return err
+	}
+	return s.start(s)
 }
 
 // freeAddr finds a loopback port that was free a moment ago.

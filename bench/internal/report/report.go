@@ -24,9 +24,23 @@ type Machine struct {
 	Disk      string `json:"disk"` // file system under the data
 	Go        string `json:"go"`
 	VegaDB    string `json:"vegadb"` // commit
-	Redis     string `json:"redis"`
-	Memcached string `json:"memcached"`
-	Rueidis   string `json:"rueidis"`
+	Redis     string `json:"redis,omitempty"`
+	Memcached string `json:"memcached,omitempty"`
+	Rueidis   string `json:"rueidis,omitempty"`
+	Etcd      string `json:"etcd,omitempty"` // server and client
+}
+
+// versions names those that took part.
+func (m Machine) versions() string {
+	text := "VegaDB " + m.VegaDB
+	for _, v := range []struct{ name, version string }{
+		{"Redis", m.Redis}, {"memcached", m.Memcached}, {"rueidis", m.Rueidis}, {"etcd", m.Etcd},
+	} {
+		if v.version != "" {
+			text += ", " + v.name + " " + v.version
+		}
+	}
+	return text
 }
 
 // Row is the outcome of one row.
@@ -134,8 +148,8 @@ func provenance(rows []Row) string {
 		if row.Quick {
 			quick = ", **quick mode: a tenth of the data, not to be quoted**"
 		}
-		text := fmt.Sprintf("%s · %d × %s, %d GiB, Linux %s, data on %s · %s · VegaDB %s, Redis %s, memcached %s, rueidis %s · %d rounds%s",
-			row.Date[:min(10, len(row.Date))], m.CPUs, m.CPU, m.MemoryGiB, m.Kernel, m.Disk, m.Go, m.VegaDB, m.Redis, m.Memcached, m.Rueidis, row.Rounds, quick)
+		text := fmt.Sprintf("%s · %d × %s, %d GiB, Linux %s, data on %s · %s · %s · %d rounds%s",
+			row.Date[:min(10, len(row.Date))], m.CPUs, m.CPU, m.MemoryGiB, m.Kernel, m.Disk, m.Go, m.versions(), row.Rounds, quick)
 		if text == last {
 			b.WriteString(", `" + row.Name + "`")
 			continue
@@ -174,14 +188,20 @@ func Summary(rows []Row) string {
 // A Place is where a generated text stands in a document: between two comments that name it.
 type Place string
 
-// The places in the docs.
+// The places in the docs: tables are in docs/performance.md, summaries in README.md.
 const (
-	TablePlace   Place = "bench-table"   // in docs/performance.md
-	SummaryPlace Place = "bench-summary" // in README.md
+	TablePlace          Place = "bench-table"
+	SummaryPlace        Place = "bench-summary"
+	ClusterTablePlace   Place = "cluster-table"
+	ClusterSummaryPlace Place = "cluster-summary"
 )
 
 func (p Place) markers() (begin, end string) {
-	return fmt.Sprintf("<!-- %s:begin, written by make bench-peers ARGS=--update-docs -->", p), fmt.Sprintf("<!-- %s:end -->", p)
+	target := "bench-peers"
+	if strings.HasPrefix(string(p), "cluster-") {
+		target = "bench-cluster"
+	}
+	return fmt.Sprintf("<!-- %s:begin, written by make %s ARGS=--update-docs -->", p, target), fmt.Sprintf("<!-- %s:end -->", p)
 }
 
 // UpdateDocs replaces what stands at a place of a document.

@@ -35,6 +35,20 @@ func TestTheTableShowsMediansRangesAndVerdicts(t *testing.T) {
 	}
 }
 
+func TestOnlyThoseWhoTookPartAreNamed(t *testing.T) {
+	if got, want := (Machine{VegaDB: "abc", Etcd: "v3.7.3"}).versions(), "VegaDB abc, etcd v3.7.3"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestAPlaceNamesTheTargetThatWritesIt(t *testing.T) {
+	for place, target := range map[Place]string{TablePlace: "make bench-peers ", ClusterTablePlace: "make bench-cluster "} {
+		if begin, _ := place.markers(); !strings.Contains(begin, target) {
+			t.Errorf("%q does not name %q", begin, target)
+		}
+	}
+}
+
 func TestQuickRunsCannotPassForRealOnes(t *testing.T) {
 	row := example("a")
 	row.Quick = true
@@ -84,7 +98,10 @@ func TestOnlyWhatIsBetweenTheMarkersChanges(t *testing.T) {
 }
 
 func TestTheDocsHaveTheirPlaces(t *testing.T) {
-	for path, place := range map[string]Place{"../../../README.md": SummaryPlace, "../../../docs/performance.md": TablePlace} {
+	for place, path := range map[Place]string{
+		SummaryPlace: "../../../README.md", TablePlace: "../../../docs/performance.md",
+		ClusterSummaryPlace: "../../../README.md", ClusterTablePlace: "../../../docs/performance.md",
+	} {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -28,6 +28,8 @@ type Env struct {
 	Ours      peer.Kind
 	Theirs    peer.Kind
 	Memcached peer.Kind
+	Clusters  Clusters
+	Profiles  string // where the profiles of our servers go; empty: none are taken
 	Log       func(format string, args ...any)
 }
 
@@ -38,7 +40,7 @@ type Row struct {
 	Run   func(ctx context.Context, env *Env) ([]stats.Result, error)
 }
 
-// All returns every row in the order of the table.
+// All returns every row about one node, in the order of the table.
 func All() []Row {
 	return []Row{
 		respRow("resp-p1", 1),
@@ -73,11 +75,27 @@ func (e *Env) scaled(n uint64) uint64 {
 	return n
 }
 
-// side is one of the two servers of a row, with the place its rounds go to.
+// side is one of the servers or clusters of a row, with the place its rounds go to.
 type side struct {
-	kind   peer.Kind
-	server *peer.Server
-	ours   bool
+	kind    peer.Kind
+	server  *peer.Server
+	cluster *peer.Cluster // instead of kind and server
+	ours    bool
+}
+
+func (s *side) name() string {
+	if s.cluster != nil {
+		return s.cluster.Name
+	}
+	return s.kind.Name()
+}
+
+// cpu is what the side's processes have used.
+func (s *side) cpu() (time.Duration, error) {
+	if s.cluster != nil {
+		return s.cluster.CPU()
+	}
+	return s.server.Proc.CPU()
 }
 
 // both starts our server and the peer. The caller must defer close.
@@ -105,7 +123,7 @@ func (e *Env) alternate(sides []*side, measure func(round int, s *side) error) e
 		for i := range sides {
 			s := sides[(i+round)%len(sides)]
 			if err := measure(round, s); err != nil {
-				return fmt.Errorf("round %d, %s: %w", round+1, s.kind.Name(), err)
+				return fmt.Errorf("round %d, %s: %w", round+1, s.name(), err)
 			}
 		}
 	}
@@ -135,7 +153,7 @@ func (e *Env) result(row, work, metric, unit string, p pair, promise stats.Promi
 // cost runs work on a server and adds the operations per second and the server's CPU time per operation (in
 // microseconds) of what work says it did.
 func cost(s *side, throughput, cpu *pair, work func() (ops int64, took time.Duration, err error)) error {
-	before, err := s.server.Proc.CPU()
+	before, err := s.cpu()
 	if err != nil {
 		return err
 	}
@@ -143,7 +161,7 @@ func cost(s *side, throughput, cpu *pair, work func() (ops int64, took time.Dura
 	if err != nil {
 		return err
 	}
-	after, err := s.server.Proc.CPU()
+	after, err := s.cpu()
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"strings"
 	"time"
@@ -40,12 +39,7 @@ func (e *Env) libraries(ctx context.Context, row string, callers, batch int, wha
 		return nil, err
 	}
 	defer closeAll(&err)
-	keys := make([]string, nativeKeys)
-	for i := range keys {
-		keys[i] = load.Key(uint64(i))
-	}
-	rng := rand.New(rand.NewPCG(4, 0))
-	rng.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+	keys := shuffledKeys(nativeKeys)
 	values := load.NewValues(valueBytes, 1)
 	libraries := map[*side]load.Library{}
 	defer func() {

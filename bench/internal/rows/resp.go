@@ -68,7 +68,7 @@ func (e *Env) redisBenchmark(ctx context.Context, row string, d peer.Durability,
 	}
 	for _, test := range tests {
 		bench := load.RedisBenchmark{
-			Program: e.Programs.RedisBenchmark, Test: strings.ToLower(test), Connections: respConnections,
+			Program: e.Programs[peer.RedisBenchmark], Test: strings.ToLower(test), Connections: respConnections,
 			Pipeline: pipeline, ValueBytes: valueBytes, Keys: respKeys,
 		}
 		requests, err := e.calibrate(ctx, sides, bench)
