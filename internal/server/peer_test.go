@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -348,5 +347,3 @@ func (h *harness) keyIn(partition int) string {
 	h.t.Fatalf("no key of partition %d", partition)
 	return ""
 }
-
-var errTest = errors.New("a fault of the test")
