@@ -47,17 +47,22 @@ type batchRunOf struct {
 
 // Result keeps one item's outcome.
 func (r *batchRunOf) Result(i int, res *command.Result) {
-	b := r.b
-	if r.first+i >= r.last {
-		return // whoever repeats a session's sequence with another request
+	switch {
+	case r.first+i >= r.last: // whoever repeats a session's sequence with another request
+	case r.w == nil:
+		r.b.keep(r.first+i, res, int(r.most))
+	default:
+		r.b.mu.Lock()
+		r.b.keep(r.first+i, res, int(r.most))
+		r.b.mu.Unlock()
 	}
-	item := &b.items[uint32(b.order[r.first+i])]
+}
+
+// keep keeps the outcome of the item that comes at a place in order.
+func (b *writeBatch) keep(at int, res *command.Result, most int) {
+	item := &b.items[uint32(b.order[at])]
 	item.status, item.version = res.Status, res.Version
-	if r.w != nil {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-	}
-	if b.tooLarge = b.tooLarge || len(b.replies)+len(res.Bytes) > int(r.most); b.tooLarge {
+	if b.tooLarge = b.tooLarge || len(b.replies)+len(res.Bytes) > most; b.tooLarge {
 		return
 	}
 	if res.Status <= wire.VersionMismatch {
