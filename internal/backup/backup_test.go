@@ -140,7 +140,12 @@ func TestAnInterruptedBackupIsKnownAndResumed(t *testing.T) {
 func TestABackupIsResumedFromItsOwnClusterAlone(t *testing.T) {
 	fs := vfs.NewMem()
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := Take(ctx, hooked{serve(t, 2), func(int, *wire.BackupBody, *wire.Response) (bool, error) { cancel(); return true, ctx.Err() }}, fs, "/b", Options{})
+	_, err := Take(ctx, hooked{serve(t, 2), func(p int, _ *wire.BackupBody, _ *wire.Response) (bool, error) {
+		if p == 1 {
+			cancel()
+		}
+		return false, nil
+	}}, fs, "/b", Options{Parallel: 1})
 	if err == nil {
 		t.Fatal("not interrupted")
 	}
@@ -200,7 +205,7 @@ func TestABackupEndsWhenAPartitionCannotBeServed(t *testing.T) {
 			fs := vfs.NewMem()
 			_, err := Take(t.Context(), hooked{db, func(p int, _ *wire.BackupBody, reply *wire.Response) (bool, error) {
 				return p == 1, answer(reply)
-			}}, fs, "/b", Options{Patience: time.Millisecond})
+			}}, fs, "/b", Options{Patience: time.Millisecond, Parallel: 1})
 			if err == nil || !strings.Contains(err.Error(), "partition 1: ") {
 				t.Errorf("%v", err)
 			}
@@ -218,6 +223,32 @@ func TestABackupEndsWhenAPartitionCannotBeServed(t *testing.T) {
 func piece(token, size uint64, data string) []byte {
 	p := wire.BackupPiece{Token: token, Size: size}
 	return append(p.AppendHeader(nil), data...)
+}
+
+func TestABackupThatCannotBeginLeavesNothing(t *testing.T) {
+	db := serve(t, 2)
+	fs := vfs.NewMem()
+	if err := fs.MkdirAll("/there"); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"/there", "/new"} {
+		_, err := Take(t.Context(), hooked{db, func(_ int, _ *wire.BackupBody, reply *wire.Response) (bool, error) {
+			*reply = wire.Response{Status: wire.PermissionDenied}
+			return true, nil
+		}}, fs, dir, Options{})
+		if !errors.Is(err, client.ErrPermission) {
+			t.Errorf("%s: %v", dir, err)
+		}
+		if _, err := Open(fs, dir); !errors.Is(err, ErrNoBackup) {
+			t.Errorf("%s: open: %v", dir, err)
+		}
+	}
+	if _, err := fs.Stat("/there"); err != nil {
+		t.Error(err)
+	}
+	if _, err := fs.Stat("/new"); err == nil {
+		t.Error("the directory was left behind")
+	}
 }
 
 // TestAPowerCutLeavesACompleteBackupOrNone cuts the power before every operation
@@ -271,10 +302,14 @@ func TestAPowerCutLeavesACompleteBackupOrNone(t *testing.T) {
 
 func TestAFullDiskIsSaidAndLeavesNoCompleteBackup(t *testing.T) {
 	db := serve(t, 3)
-	fill(t, db, 500)
+	fill(t, db, 2000)
+	m, err := Take(t.Context(), db, vfs.NewMem(), "/b", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	disk := vfs.NewMem()
-	disk.SetLimit(10_000)
-	if _, err := Take(t.Context(), db, disk, "/b", Options{}); err == nil || !strings.Contains(err.Error(), "no space") {
+	disk.SetLimit(m.Files[0].Bytes + m.Files[1].Bytes + m.Files[2].Bytes/2)
+	if _, err := Take(t.Context(), db, disk, "/b", Options{Parallel: 1}); err == nil || !strings.Contains(err.Error(), "no space") {
 		t.Errorf("%v", err)
 	}
 	if _, err := Open(disk, "/b"); !errors.Is(err, ErrIncomplete) {

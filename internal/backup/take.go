@@ -47,7 +47,8 @@ type Options struct {
 
 // Take backs the cluster up into dir, which must be empty or not there unless a
 // backup is resumed. It returns the manifest when all of it is durable. After an error
-// the directory holds an incomplete backup. Errors: ErrComplete, ErrIncomplete,
+// the directory holds an incomplete backup, or, if no partition had been received
+// yet, what it held before. Errors: ErrComplete, ErrIncomplete,
 // ErrNotEmpty, of the cluster (*client.Error) and of the disk.
 func Take(ctx context.Context, db Cluster, fs vfs.FS, dir string, o Options) (*Manifest, error) {
 	t := &taker{db: db, fs: fs, dir: dir, o: o}
@@ -75,6 +76,8 @@ type taker struct {
 	fs  vfs.FS
 	dir string
 	o   Options
+	// made says that dir was not there.
+	made bool
 
 	mu       sync.Mutex
 	m        *Manifest // guarded by mu
@@ -113,6 +116,9 @@ func (t *taker) begin(ctx context.Context) error {
 			Partitions: len(topology.Partitions), Begun: t.o.Now().UTC().Truncate(time.Second), Program: t.o.Program}
 	}
 	t.progress = Progress{Partitions: len(t.m.Files), Of: t.m.Partitions}
+	if _, err := t.fs.Stat(t.dir); errors.Is(err, os.ErrNotExist) {
+		t.made = true
+	}
 	if err := vfs.MkdirAllSync(t.fs, t.dir); err != nil {
 		return fmt.Errorf("make %s: %w", t.dir, err)
 	}
@@ -174,8 +180,21 @@ func (t *taker) all(ctx context.Context) error {
 	close(missing)
 	workers.Wait()
 	err := context.Cause(ctx)
-	if err != nil {
+	switch {
+	case err == nil:
+	case len(t.m.Files) == 0 && !t.o.Resume:
+		err = errors.Join(err, t.undo())
+	default:
 		err = errors.Join(err, t.m.write(t.fs, t.dir, partialName))
+	}
+	return err
+}
+
+// undo takes back what begin did.
+func (t *taker) undo() error {
+	err := t.fs.Remove(filepath.Join(t.dir, partialName))
+	if err == nil && t.made {
+		err = t.fs.Remove(t.dir)
 	}
 	return err
 }

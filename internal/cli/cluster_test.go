@@ -239,7 +239,7 @@ func TestSettingsAreListedReadAndSet(t *testing.T) {
 
 func TestUsersAreListedAndReplaced(t *testing.T) {
 	f, w := newFakeCluster(t)
-	w.run(t, "cluster", "users").want(t, exitOK, "~no users", "")
+	w.run(t, "cluster", "users").want(t, exitOK, "~none: each node goes by its own users file", "")
 	f.change(func(f *fakeCluster) {
 		f.users.Users = []wire.AdminUser{{Name: "ops", Role: "admin"}, {Name: "shop", Role: "write", Prefixes: []string{"shop:", "cart:"}}}
 	})

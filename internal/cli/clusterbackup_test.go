@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb"
-	"github.com/prakashpandey/vegadb/client"
 	"github.com/prakashpandey/vegadb/internal/backup"
 	"github.com/prakashpandey/vegadb/internal/vfs"
+	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
 func partitions(n int) func(*vegadb.Config) {
@@ -120,7 +120,6 @@ func TestADamagedBackupIsNamedAndNothingIsWritten(t *testing.T) {
 func TestAnInterruptedBackupIsSaidToBeOne(t *testing.T) {
 	w, dir := serve(t, partitions(2)), filepath.Join(t.TempDir(), "b")
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
 	db := &app{env: w.build(nil, nil, nil), session: &session{env: w.build(nil, nil, nil)}, timeout: time.Minute}
 	db.session.conn.address = w.env["VEGA_ADDR"]
 	c, err := db.db(t.Context())
@@ -128,12 +127,11 @@ func TestAnInterruptedBackupIsSaidToBeOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	// The topology is known, then Ctrl-C.
-	if _, err := backup.Take(ctx, cancelled{c}, vfs.OS(), dir, backup.Options{}); err == nil {
+	if _, err := backup.Take(ctx, interrupted{c, cancel}, vfs.OS(), dir, backup.Options{Parallel: 1}); err == nil {
 		t.Fatal("not interrupted")
 	}
 	w.run(t, "cluster", "restore", dir).want(t, exitCheck, "", "~holds an incomplete backup of ")
-	w.run(t, "cluster", "backup", "verify", dir).want(t, exitCheck, "", "~0 of 2 partitions")
+	w.run(t, "cluster", "backup", "verify", dir).want(t, exitCheck, "", "~1 of 2 partitions")
 	w.run(t, "cluster", "backup", dir).want(t, exitUsage, "", "~--resume")
 	w.run(t, "cluster", "backup", dir, "--resume").want(t, exitOK, "~2 partitions with 0 entries", "")
 	w.run(t, "cluster", "backup", dir).want(t, exitUsage, "", "~holds a complete backup already: choose another directory")
@@ -141,11 +139,17 @@ func TestAnInterruptedBackupIsSaidToBeOne(t *testing.T) {
 	w.run(t, "cluster", "backup", filepath.Dir(dir)).want(t, exitUsage, "", "~is not empty")
 }
 
-// cancelled is a cluster whose topology can be had although the context has ended.
-type cancelled struct{ backup.Cluster }
+// interrupted is a cluster of which partition 1 makes somebody press Ctrl-C.
+type interrupted struct {
+	backup.Cluster
+	ctrlC func()
+}
 
-func (c cancelled) Topology(context.Context) (client.Topology, error) {
-	return c.Cluster.Topology(context.Background())
+func (c interrupted) Forward(ctx context.Context, partition int, req *wire.Request, reply *wire.Response) error {
+	if partition == 1 {
+		c.ctrlC()
+	}
+	return c.Cluster.Forward(ctx, partition, req, reply)
 }
 
 func TestBackupManifestsAreForMachinesToo(t *testing.T) {

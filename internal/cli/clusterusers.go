@@ -86,7 +86,7 @@ func (a *app) printUsers(reply *wire.AdminUsersReply) error {
 		return nil
 	}
 	if len(reply.Users) == 0 {
-		_, err := fmt.Fprintln(a.env.Out, "no users: everybody who can connect is an administrator")
+		_, err := fmt.Fprintln(a.env.Out, "none: each node goes by its own users file; without one, everybody who can connect is an administrator")
 		return err
 	}
 	columns := []column{{head: "user", left: true}, {head: "role", left: true}, {head: "keys", left: true, flexible: true, least: 10}}

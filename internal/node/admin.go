@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -140,6 +141,9 @@ func checkDuration(value string) error {
 	return nil
 }
 
+// errNoAdmin refuses users of whom none could ever change them again.
+var errNoAdmin = &wire.Error{Status: wire.InvalidArgument, Text: "users: none of them has the role admin, so nobody could change them again"}
+
 func (n *Node) adminUsers(ctx context.Context, r *wire.AdminRequest) ([]byte, error) {
 	hooks := n.cluster.o.Users
 	if hooks == nil {
@@ -148,8 +152,12 @@ func (n *Node) adminUsers(ctx context.Context, r *wire.AdminRequest) ([]byte, er
 	view := n.meta.view.Load()
 	reply := wire.AdminUsersReply{Epoch: view.Epoch, Source: "file"}
 	if r.Document != "" {
-		if _, err := hooks.Check(r.Document); err != nil {
+		users, err := hooks.Check(r.Document)
+		if err != nil {
 			return nil, &wire.Error{Status: wire.InvalidArgument, Text: err.Error()}
+		}
+		if !slices.ContainsFunc(users, func(u wire.AdminUser) bool { return u.Role == "admin" }) {
+			return nil, errNoAdmin
 		}
 		result, err := n.proposeMeta(ctx, &meta.SetUsers{Document: r.Document})
 		if err != nil {
