@@ -36,11 +36,10 @@ type worker struct {
 	// unsynced are batches of records that are not known to be durable, oldest first.
 	unsynced []unsyncedBatch
 	ticks    int64
-	tasks    sync.WaitGroup // snapshots on their way
-	recs     []*wal.Record  // scratch
-	minded   time.Time      // when mind last ran
-	mindNow  atomic.Bool    // something has changed that mind should look at
-	lost     []ring.NodeID  // peers that a frame did not reach
+	recs     []*wal.Record // scratch
+	minded   time.Time     // when mind last ran
+	mindNow  atomic.Bool   // something has changed that mind should look at
+	lost     []ring.NodeID // peers that a frame did not reach
 	meter    workerMeter
 }
 
