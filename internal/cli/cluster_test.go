@@ -38,7 +38,9 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 		{"two nodes are down", func(st *wire.ClusterStatus) { st.Nodes[1].State, st.Nodes[2].State = wire.NodeDown, wire.NodeDown },
 			[]string{"is unavailable", "8 partitions without a majority of copies: 0–7"}},
 		{"a leader is missing", func(st *wire.ClusterStatus) { st.Partitions[4].Leader = "" }, []string{"is unavailable", "1 partition without a leader: 4"}},
-		{"a copy is behind", func(st *wire.ClusterStatus) { st.Partitions[4].Replicas[1].State, st.Partitions[4].Replicas[1].Match = "snapshot", 17 },
+		{"a copy is behind", func(st *wire.ClusterStatus) {
+			st.Partitions[4].Replicas[1].State, st.Partitions[4].Replicas[1].Match = "snapshot", 17
+		},
 			[]string{"is degraded", "1 partition with a copy that is catching up: 4"}},
 		{"a copy is missing", func(st *wire.ClusterStatus) { st.Partitions[7].Replicas = st.Partitions[7].Replicas[:2] },
 			[]string{"is degraded", "1 partition with fewer live copies than wanted: 7"}},

@@ -52,7 +52,9 @@ func newWorld(args ...string) *world {
 	w := &world{signals: make(chan os.Signal), close: func() error { return nil }}
 	w.Env = Env{
 		Args: args, Stdout: &w.out, Stderr: &w.err, Signals: w.signals,
-		ReadFile: func(path string) ([]byte, error) { return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist} },
+		ReadFile: func(path string) ([]byte, error) {
+			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+		},
 		Start: func(o router.Options) (Router, error) {
 			w.options = o
 			return w, nil
