@@ -74,7 +74,8 @@ func splitAddr(addr string) (host, port string) {
 
 // route judges the keys of a command on a node that has peers: they must be of one
 // slot, and those of a write of a partition that this node leads. Whether a read may
-// be served here depends on more, see BeginRead.
+// be served here depends on more, see BeginRead. It leaves in s.routed where the keys
+// are.
 func (s *Session) route(spec *command.Spec, args [][]byte) error {
 	first, step, count := spec.KeyRange(args)
 	if count == 0 {
@@ -86,13 +87,20 @@ func (s *Session) route(spec *command.Spec, args [][]byte) error {
 			return errCrossSlot
 		}
 	}
+	s.routed = routed{s.srv.partitions[ring.PartitionOfSlot(slot, len(s.srv.partitions))], slot}
 	if spec.Kind != command.KindWrite {
 		return nil
 	}
-	if err := s.srv.node.Leader(s.srv.partitions[ring.PartitionOfSlot(slot, len(s.srv.partitions))]); err != nil {
+	if err := s.srv.node.Leader(s.routed.p); err != nil {
 		return respError(err, slot)
 	}
 	return nil
+}
+
+// routed is where a command's keys are.
+type routed struct {
+	p    *node.Partition
+	slot uint16
 }
 
 // compareEpochs looks at the epoch by which a request was routed. Where it is not

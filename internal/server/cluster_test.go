@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -69,13 +70,25 @@ func TestReadsAndWritesOfAConnectionKeepTheirOrder(t *testing.T) {
 // TestPipelinesOnANodeWithPeersAreAnsweredAsIfOneByOne is the test without "on a node
 // with peers", where writes are committed and reads get leave at random moments.
 func TestPipelinesOnANodeWithPeersAreAnsweredAsIfOneByOne(t *testing.T) {
+	for _, ballast := range []int{0, aheadFrom} { // with it, reads are looked at ahead
+		t.Run(fmt.Sprint("ballast=", ballast), func(t *testing.T) { pipelinesWithPeers(t, ballast) })
+	}
+}
+
+func pipelinesWithPeers(t *testing.T, ballast int) {
 	h, p := clustered(t, harnessOptions{})
+	base := &model{data: map[string]string{}}
+	for i := range ballast / (500 << 10) {
+		key := fmt.Sprint("ballast-", i)
+		base.set(key, "")
+		h.preload(key, 512<<10)
+	}
 	p.work(t, rand.New(rand.NewPCG(1, 2)))
 	tag := strings.NewReplacer("a", "{t}a", "b", "{t}b", "c", "{t}c", "d", "{t}d", "e", "{t}e", "{a}", "{t}x")
 	rapid.Check(t, func(rt *rapid.T) {
 		c := h.connect()
 		defer h.srv.forget(c.ses)
-		m := &model{data: map[string]string{}, ttl: map[string]int{}}
+		m := &model{data: maps.Clone(base.data), ttl: map[string]int{}}
 		var keys []string
 		for _, k := range modelKeys {
 			keys = append(keys, tag.Replace(k))

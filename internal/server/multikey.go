@@ -165,7 +165,10 @@ func (s *Session) submitParts(spec *command.Spec, parts []node.Part, args [][]by
 		}
 	}
 	w := s.newWait()
-	w.spec, w.slot = spec, slotOf(spec, args)
+	w.spec = spec
+	if s.clustered {
+		w.slot = s.routed.slot
+	}
 	w.expect(len(parts))
 	if len(parts) == 1 {
 		w.p = parts[0].Partition

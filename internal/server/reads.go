@@ -52,6 +52,7 @@ type reading struct {
 	parts []readPart // in use: the wait is a read
 	one   [1]readPart
 	args  argsCopy // RESP
+	place place    // RESP: of the key, if it is one
 	body  []byte   // native
 	bytes int      // of args and body, as counted in Session.readBytes
 }
@@ -78,7 +79,7 @@ func (r *reading) refusal() error {
 
 // clear makes the wait that r belongs to none of a read.
 func (r *reading) clear() {
-	r.parts, r.one[0] = nil, readPart{}
+	r.parts, r.one[0], r.place = nil, readPart{}, place{}
 	r.args.release()
 	if cap(r.body) > keepWaitBytes {
 		r.body = nil
@@ -255,14 +256,16 @@ func (s *Session) mayJoin(spec *command.Spec) bool {
 // readWhenGranted serves a RESP read on a node that has peers. Its keys are of one
 // partition: see route.
 func (s *Session) readWhenGranted(spec *command.Spec, args [][]byte) {
-	p := s.place.p
-	if p == nil {
-		p = s.srv.partition(args[spec.FirstKey])
-	}
+	p := s.routed.p
 	w := s.newWait()
-	w.spec, w.slot = spec, slotOf(spec, args)
+	w.spec, w.slot = spec, s.routed.slot
 	w.read.forPartitions(1)
 	w.read.parts[0] = readPart{p: p}
+	if spec.Merge == command.MergeNone {
+		if w.read.place = s.place; s.place.p == nil {
+			w.read.place = place{p, p.Table.Hash(args[spec.FirstKey])}
+		}
+	}
 	level, arg := s.readLevel(p)
 	waits := s.askLeave(w, level, arg)
 	if !waits && s.waitHead == nil {
@@ -293,7 +296,9 @@ func (s *Session) showRead(w *wait, args [][]byte) {
 	err := part.err
 	if err == nil {
 		if w.spec.Merge == command.MergeNone {
+			s.place = w.read.place
 			s.readKey(w.spec, args)
+			s.place = place{}
 		} else {
 			s.readKeys(w.spec, args)
 		}
@@ -335,6 +340,20 @@ func (s *Session) serveRead(w *wait) {
 		s.dropArgs()
 	}
 	req.Body, s.native.waited = nil, 0
+}
+
+// fetchReads asks for the memory that the reads at the front of the queue will look at,
+// as far as they may be executed, and returns how many these are. See ahead.go.
+func (s *Session) fetchReads() (n int) {
+	var places [aheadCommands]place
+	for w := s.waitHead; w != nil && w.done && n < len(places); w = w.next {
+		if w.isRead() {
+			places[n] = w.read.place
+			n++
+		}
+	}
+	fetch(places[:n])
+	return n
 }
 
 // nativeRead serves a request that reads, when the node gives leave.

@@ -324,7 +324,10 @@ func (s *Session) submit(p *node.Partition, entry []byte, spec *command.Spec, mo
 		}
 	}
 	w := s.newWait()
-	w.spec, w.mode, w.slot, w.p = spec, mode, slotOf(spec, args), p
+	w.spec, w.mode, w.p = spec, mode, p
+	if s.clustered {
+		w.slot = s.routed.slot
+	}
 	err := s.settleLater(s.srv.node.Submit(p, s.now, entry, w))
 	s.submitted(w, err, args)
 }

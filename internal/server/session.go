@@ -87,6 +87,7 @@ type Session struct {
 	inline  inlineSink
 	held    heldCommand
 	place   place  // of the command being executed, if it is known already
+	routed  routed // of the command being executed, on a node that has peers
 	name    string // CLIENT SETNAME
 	libName string
 	libVer  string

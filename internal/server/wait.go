@@ -251,7 +251,7 @@ func (s *Session) Complete(w *wait) {
 // executes reads whose turn has come. It stops at a read for whose reply there is no
 // room, until the driver has sent some output; the session is parked then.
 func (s *Session) drain() {
-	reads := false
+	reads, fetched := false, 0
 	s.stalled = false
 	for head := s.waitHead; head != nil && head.done; head = s.waitHead {
 		if head.isRead() && !s.closed.Load() {
@@ -263,6 +263,10 @@ func (s *Session) drain() {
 				reads = true
 				s.look()
 			}
+			if fetched == 0 && s.muchData() {
+				fetched = s.fetchReads()
+			}
+			fetched = max(fetched-1, 0)
 			s.serveRead(head)
 		}
 		s.waitHead = head.next
