@@ -59,6 +59,7 @@ type cluster struct {
 	users    atomic.Value // string: the document of users that Changed was told last
 	heard    sync.Map     // ring.NodeID → unix ms of the last frame
 	stopping atomic.Bool
+	stalled  atomic.Bool // the disk does not answer; the worker's to set
 	current  atomic.Bool // the meta state here is not older than this start
 
 	contact   contact
@@ -66,7 +67,7 @@ type cluster struct {
 	transfers transferCounters
 
 	mu      sync.Mutex
-	resting map[ring.NodeID]bool // peers about to stop: they want no leadership. Guarded by mu
+	resting map[ring.NodeID]bool // peers that want no leadership, see rests. Guarded by mu
 	arrived map[uint32]arrival   // snapshots received and not installed yet. Guarded by mu
 	gone    map[uint32]uint64    // by group, the highest id of a replica that was removed here. Guarded by mu
 

@@ -60,7 +60,7 @@ func (l *leaders) get(group uint32) (ring.NodeID, uint64) {
 	return l.by[group].node, l.by[group].term
 }
 
-// A frame of leaders: flags u8 (1: the sender is about to stop), the sender's peer
+// A frame of leaders: flags u8 (1: the sender wants no leadership), the sender's peer
 // address (length u8, bytes), then for each group that it leads: group u32, term u64.
 const (
 	leadersResting = 1
@@ -76,7 +76,7 @@ func (n *Node) tellLeaders() {
 	}
 	c.leaders.told = time.Now()
 	frame := []byte{kindLeaders, 0}
-	if c.stopping.Load() {
+	if c.rests() {
 		frame[1] = leadersResting
 	}
 	addr := c.o.AdvertisePeer[:min(len(c.o.AdvertisePeer), 255)]
@@ -100,8 +100,9 @@ func (n *Node) hearLeaders(from ring.NodeID, b []byte) {
 	if len(b) < 2 || len(b) < 2+int(b[1]) || (len(b)-2-int(b[1]))%leaderBytes != 0 {
 		return
 	}
+	groups := 2 + int(b[1]) // where they begin
 	if s, ok := c.heard.Load(from); ok {
-		if addr := string(b[2 : 2+b[1]]); s.(*sign).addr.Load() == nil || *s.(*sign).addr.Load() != addr {
+		if addr := string(b[2:groups]); s.(*sign).addr.Load() == nil || *s.(*sign).addr.Load() != addr {
 			s.(*sign).addr.Store(&addr)
 		}
 	}
@@ -116,7 +117,7 @@ func (n *Node) hearLeaders(from ring.NodeID, b []byte) {
 	}
 	c.mu.Unlock()
 	changed := false
-	for b = b[2+b[1]:]; len(b) > 0; b = b[leaderBytes:] {
+	for b = b[groups:]; len(b) > 0; b = b[leaderBytes:] {
 		group, term := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint64(b[4:])
 		changed = c.leaders.set(group, term, from) || changed
 	}

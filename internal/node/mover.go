@@ -79,7 +79,7 @@ func (w *worker) mind() {
 // configuration if the meta state does not know it yet.
 func (w *worker) drive(st *replica.Status, pl *meta.Placement, now time.Time) *meta.GroupReport {
 	s := w.n.cluster.steps[st.Group]
-	if w.n.cluster.stopping.Load() {
+	if w.n.cluster.rests() {
 		w.prefer(st, pl, now)
 		return nil
 	}
@@ -182,16 +182,16 @@ func (w *worker) next(st *replica.Status, pl *meta.Placement) (c replica.Change,
 }
 
 // prefer hands leadership on: to the preferred replica, or away from one that is to
-// go, or from a node that is about to stop.
+// go, or from a node that wants none.
 func (w *worker) prefer(st *replica.Status, pl *meta.Placement, now time.Time) {
 	c := w.n.cluster
 	s := c.steps[st.Group]
 	mine := slices.IndexFunc(pl.Target, func(r meta.Replica) bool { return r.ID == st.Replica && r.Role == meta.Voter })
 	held := s.handed.After(now) && mine >= 0 // see hold; not by a replica that is to go
-	if (held || !s.handed.After(now) && now.Sub(s.handed) < handPatience) && !c.stopping.Load() {
+	if (held || !s.handed.After(now) && now.Sub(s.handed) < handPatience) && !c.rests() {
 		return
 	}
-	if mine == 0 && !c.stopping.Load() || mine > 0 && st.Group == 0 && !c.stopping.Load() {
+	if mine == 0 && !c.rests() || mine > 0 && st.Group == 0 && !c.rests() {
 		return
 	}
 	ready := make(map[uint64]bool)
@@ -199,7 +199,7 @@ func (w *worker) prefer(st *replica.Status, pl *meta.Placement, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, t := range pl.Target {
-		if i == mine && !c.stopping.Load() {
+		if i == mine && !c.rests() {
 			return // those that are preferred to this one are not ready
 		}
 		if t.ID != st.Replica && ready[t.ID] && !c.resting[t.Node] {
@@ -209,6 +209,32 @@ func (w *worker) prefer(st *replica.Status, pl *meta.Placement, now time.Time) {
 			return
 		}
 	}
+}
+
+// rests reports whether the node wants no leadership: it is about to stop, or its disk
+// does not answer.
+func (c *cluster) rests() bool { return c.stopping.Load() || c.stalled.Load() }
+
+// stallPatience is how long records may wait for the disk until the node gives up its
+// leaderships. A leader whose disk hangs would go on giving signs of life, and its groups
+// would stand still.
+const stallPatience = 2 * time.Second
+
+// watchDisk notices that the disk hangs, and that it does not any more. On the worker.
+func (w *worker) watchDisk() {
+	c := w.n.cluster
+	stalled := len(w.unsynced) > 0 && time.Since(w.unsynced[0].since) > stallPatience
+	if stalled == c.stalled.Load() {
+		return
+	}
+	if stalled {
+		w.n.logger.Error("the disk does not answer: other nodes are to lead", "after", stallPatience)
+	} else {
+		w.n.logger.Info("the disk answers again")
+	}
+	c.stalled.Store(stalled)
+	w.mindNow.Store(true)
+	w.n.tellLeaders()
 }
 
 // handOverPatience bounds HandOver.

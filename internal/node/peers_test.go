@@ -22,6 +22,7 @@ type peers struct {
 	t     *testing.T
 	nodes []*Node
 	disks []*vfs.Mem
+	hooks []*switchable // before each of a node's file operations
 	opts  []Options
 }
 
@@ -42,14 +43,14 @@ func startPeers(t *testing.T, n int, policy wal.SyncPolicy) *peers {
 
 // add starts one more node and has it join.
 func (c *peers) add(policy wal.SyncPolicy) *Node {
-	disk := vfs.NewMem()
-	o := peerOptions(disk, policy)
+	disk, hook := vfs.NewMem(), new(switchable)
+	o := peerOptions(hook.on(disk), policy)
 	if len(c.nodes) > 0 {
 		o.Cluster.Join = []string{c.nodes[0].PeerAddr()}
 		o.Partitions = 0
 	}
 	i := len(c.nodes)
-	c.disks, c.opts = append(c.disks, disk), append(c.opts, o)
+	c.disks, c.hooks, c.opts = append(c.disks, disk), append(c.hooks, hook), append(c.opts, o)
 	c.nodes = append(c.nodes, nil)
 	c.start(i)
 	c.t.Cleanup(func() {

@@ -43,7 +43,10 @@ type worker struct {
 	meter    workerMeter
 }
 
-type unsyncedBatch struct{ pos, batch uint64 }
+type unsyncedBatch struct {
+	pos, batch uint64
+	since      time.Time
+}
 
 // inbox is what others want of the worker.
 type inbox struct {
@@ -241,6 +244,7 @@ func (w *worker) turn() error {
 	w.durable()
 	w.receive()
 	w.tick()
+	w.watchDisk()
 	for _, f := range w.taken.calls {
 		f()
 	}
@@ -327,7 +331,7 @@ func (w *worker) carryOut() (again bool, err error) {
 		}
 		if w.n.opts.Durability == wal.Always {
 			w.n.log.Kick()
-			w.unsynced = append(w.unsynced, unsyncedBatch{pos, fx.Batch})
+			w.unsynced = append(w.unsynced, unsyncedBatch{pos, fx.Batch, time.Now()})
 		} else {
 			if err := w.n.log.Flush(pos); err != nil {
 				return false, err
