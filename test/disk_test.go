@@ -12,6 +12,7 @@ import (
 	"github.com/prakashpandey/vegadb/client"
 	"github.com/prakashpandey/vegadb/internal/clustertest"
 	"github.com/prakashpandey/vegadb/internal/history"
+	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
 // diskBytes is enough for the log's segments and little more.
@@ -98,5 +99,48 @@ func TestFullAndStalledDisksUnderLoadBreakNoPromise(t *testing.T) {
 			clustertest.StalledDisk(clustertest.AnyNode, 500*time.Millisecond),
 		},
 		count: 3, calm: 200 * time.Millisecond, atLeast: 100,
+	}.run(t)
+}
+
+func TestALeaderWhoseDiskStallsStopsNobodyAndAnswersNothingStale(t *testing.T) {
+	t.Parallel()
+	options := three
+	options.DiskBytes = diskBytes
+	c := clustertest.Start(t, options)
+	cl := c.Client(t)
+	leader := settle(t, c, cl, "k")
+	c.Event("the disk of %s stalls", leader)
+	if err := leader.FreezeDisk(patience); err != nil {
+		t.Fatal(err)
+	}
+	took := mustPut(t, cl, "k", "after")
+	t.Logf("a write took %s", took.Round(time.Millisecond))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		for _, level := range []wire.Consistency{wire.Linearizable, wire.Lease} {
+			if r, err := leader.Get(ctx, "k", level); err == nil && r.Status == wire.OK && string(r.Body) != "after" {
+				t.Fatalf("a stale read, level %d: %q", level, r.Body)
+			}
+		}
+	}
+	if err := leader.ThawDisk(); err != nil {
+		t.Fatal(err)
+	}
+	follows(t, leader, "k", "after")
+}
+
+func TestAClusterWithFullAndStalledDisksKeepsItsPromises(t *testing.T) {
+	t.Parallel()
+	options := three
+	options.DiskBytes = diskBytes
+	scenario{
+		options:  options,
+		workload: history.Workload{ValueSize: 8 << 10, Levels: allLevels},
+		faults: []clustertest.Fault{
+			clustertest.FullDisk(clustertest.AnyLeader, time.Second),
+			clustertest.StalledDisk(clustertest.AnyLeader, 2*time.Second),
+		},
+		count: 3, atLeast: 100,
 	}.run(t)
 }
