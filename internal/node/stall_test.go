@@ -16,7 +16,11 @@ func TestANodeWhoseDiskHangsGivesUpItsLeadershipsUntilItAnswers(t *testing.T) {
 	c.settled(3)
 	p := c.partitionOf("k")
 	c.put("k", "before")
-	stuck := c.leader(p)
+	var stuck *Node
+	eventually(t, "the preferred leader leads", func() bool {
+		stuck = c.leader(p)
+		return stuck.meta.view.Load().Group(uint64(p)+1).Target[0].Node == stuck.cluster.self
+	})
 	hook := c.hooks[slices.Index(c.nodes, stuck)]
 	release := make(chan struct{})
 	let := sync.OnceFunc(func() { close(release) })
@@ -36,7 +40,7 @@ func TestANodeWhoseDiskHangsGivesUpItsLeadershipsUntilItAnswers(t *testing.T) {
 	}
 	hook.clear()
 	let()
-	eventually(t, "it leads again what it is the preferred leader of", func() bool { return stuck.Leads(stuck.partitions[p]) })
+	eventually(t, "it leads again", func() bool { return stuck.Leads(stuck.partitions[p]) })
 	if got := c.get("k"); got != "after" {
 		t.Errorf("read %q", got)
 	}
