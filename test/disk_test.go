@@ -103,6 +103,7 @@ func TestFullAndStalledDisksUnderLoadBreakNoPromise(t *testing.T) {
 }
 
 func TestALeaderWhoseDiskStallsStopsNobodyAndAnswersNothingStale(t *testing.T) {
+	longForm(t)
 	t.Parallel()
 	options := three
 	options.DiskBytes = diskBytes
@@ -131,6 +132,7 @@ func TestALeaderWhoseDiskStallsStopsNobodyAndAnswersNothingStale(t *testing.T) {
 }
 
 func TestAClusterWithFullAndStalledDisksKeepsItsPromises(t *testing.T) {
+	longForm(t)
 	t.Parallel()
 	options := three
 	options.DiskBytes = diskBytes

@@ -126,6 +126,7 @@ func TestALaggardBehindTheLogIsCaughtUpThroughKills(t *testing.T) {
 }
 
 func TestSnapshotsCloseTogetherHarmNobody(t *testing.T) {
+	longForm(t)
 	t.Parallel()
 	c, n, all := laggard(t)
 	if err := n.Launch(); err != nil {

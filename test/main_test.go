@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -25,8 +27,14 @@ var (
 	seedSet = flag.Uint64("seed", 0, "seed of every random choice; 0: a new one")
 )
 
+// sideBySide is how many tests of the short form run at a time: they wait for most of their time.
+const sideBySide = 4
+
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if *lasting == 0 && runtime.GOMAXPROCS(0) < sideBySide {
+		flag.Set("test.parallel", strconv.Itoa(sideBySide))
+	}
 	os.Exit(clustertest.Main(m))
 }
 
@@ -83,4 +91,12 @@ func within(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// longForm skips what is left to the long form: what it promises is also promised by a smaller or faster test.
+func longForm(t *testing.T) {
+	t.Helper()
+	if *lasting == 0 {
+		t.Skip("only with -lasting: see make test-cluster")
+	}
 }

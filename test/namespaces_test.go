@@ -11,6 +11,7 @@ import (
 )
 
 func TestAClusterWhosePacketsAreDroppedKeepsItsPromises(t *testing.T) {
+	longForm(t)
 	t.Parallel()
 	options := three
 	options.Network = clustertest.Namespaces

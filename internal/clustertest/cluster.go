@@ -142,38 +142,35 @@ func (c *Cluster) newNode() (*Node, error) {
 
 // address gives a node its ports and its flags.
 func (c *Cluster) address(n *Node) error {
-	ports, err := freePorts("127.0.0.1", 3)
+	ports, err := takePorts(3)
 	if err != nil {
 		return err
 	}
-	at := func(i int) string { return net.JoinHostPort(c.Network.host(n.Number), strconv.Itoa(ports[i])) }
-	n.Addr, n.Admin = at(0), at(1)
+	n.ports = ports
+	at := func(i int) string { return net.JoinHostPort(c.Network.host(n.Number), strconv.Itoa(ports.numbers[i])) }
+	n.Addr, n.Admin, n.Peer = at(0), at(1), at(2)
 	n.args = []string{
 		"--addr", n.Addr, "--admin-addr", n.Admin, "--data-dir", n.dataDir, "--fsync", c.options.Fsync,
-		"--partitions", strconv.Itoa(c.options.Partitions),
+		"--peer-addr", n.Peer, "--replicas", strconv.Itoa(c.options.Replicas), "--partitions", strconv.Itoa(c.options.Partitions),
 		// Small files, so that short tests see segments end and snapshots begin.
 		"--log-segment-bytes", "4MiB", "--max-value-bytes", "1MiB", "--snapshot-log-bytes", "1MiB",
 	}
 	if c.options.Network == Namespaces {
 		n.args = append(n.args, "--allow-no-auth")
 	}
-	if c.options.Nodes > 1 {
-		n.Peer = at(2)
-		if err := c.join(n); err != nil {
-			return err
-		}
+	if err := c.join(n); err != nil {
+		return err
 	}
 	n.args = append(n.args, c.options.Args...)
 	return nil
 }
 
-// join adds the flags of a node that has peers.
+// join adds the flags by which a node finds its peers, and they it.
 func (c *Cluster) join(n *Node) error {
 	advertised, err := c.Network.advertise(n)
 	if err != nil {
 		return err
 	}
-	n.args = append(n.args, "--peer-addr", n.Peer, "--replicas", strconv.Itoa(c.options.Replicas))
 	n.reached = n.Peer
 	if advertised != "" {
 		n.reached = advertised
@@ -215,6 +212,7 @@ func (c *Cluster) close() {
 		}
 	}
 	for _, n := range nodes {
+		n.ports.release()
 		if n.disk != nil {
 			if err := n.disk.thaw(); err != nil { // a process on a frozen disk cannot be killed
 				c.t.Errorf("clustertest: %s: thaw: %v", n, err)

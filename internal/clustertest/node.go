@@ -20,7 +20,7 @@ type Node struct {
 	Number int    // from 1
 	Addr   string // of the data port
 	Admin  string // of the admin port
-	Peer   string // of the peer port; empty for a lone node
+	Peer   string // of the peer port
 
 	cluster *Cluster
 	reached string // peer address that others are told
@@ -28,6 +28,7 @@ type Node struct {
 	dataDir string
 	disk    *disk // nil: the machine's
 	args    []string
+	ports   *ports // held until the first start
 
 	mu      sync.Mutex
 	process *process // the present run, or the last; nil: none so far. guarded by mu
@@ -64,6 +65,7 @@ func (n *Node) Launch() error {
 		return err
 	}
 	defer output.Close() // the child has its own
+	n.ports.release()
 	command := append(n.cluster.Network.enter(n), n.cluster.binary)
 	p, err := startProcess(append(command, n.args...), output)
 	if err != nil {

@@ -13,19 +13,34 @@ import (
 // down must not be taken by somebody's connection.
 const lowestPort, highestPort = 20000, 31999
 
-// freePorts returns n ports on which nobody listens. Nobody keeps them from being taken, except for their number.
-func freePorts(host string, n int) ([]int, error) {
-	var ports []int
+// ports are some that nobody else has, as long as they are held.
+type ports struct {
+	numbers []int
+	held    []net.Listener
+}
+
+// takePorts finds n ports on the loopback on which nobody listens, and holds them.
+func takePorts(n int) (*ports, error) {
+	p := &ports{}
 	for range 1000 {
-		port := lowestPort + rand.IntN(highestPort-lowestPort+1)
-		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		number := lowestPort + rand.IntN(highestPort-lowestPort+1)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(number)))
 		if err != nil {
 			continue
 		}
-		defer l.Close() // all of them stay taken until there are enough
-		if ports = append(ports, port); len(ports) == n {
-			return ports, nil
+		p.numbers, p.held = append(p.numbers, number), append(p.held, l)
+		if len(p.held) == n {
+			return p, nil
 		}
 	}
-	return nil, fmt.Errorf("no %d free ports found on %s", n, host)
+	p.release()
+	return nil, fmt.Errorf("no %d free ports found", n)
+}
+
+// release lets go of the ports, for whoever is to listen there now.
+func (p *ports) release() {
+	for _, l := range p.held {
+		l.Close()
+	}
+	p.held = nil
 }
