@@ -263,6 +263,7 @@ func (n *Node) setUpPartition(g *recovering, joined bool) error {
 			return err
 		}
 		p.mode.Store(modeAbsent)
+		n.clustered.Store(true) // others have it: this node's empty table says nothing
 	}
 	return nil
 }

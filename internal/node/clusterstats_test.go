@@ -93,3 +93,40 @@ func TestANodeOutOfTouchIsDetached(t *testing.T) {
 	c.start(2)
 	eventually(t, "the removed node has been told", func() bool { return strings.Contains(c.nodes[2].Detached(), "removed") })
 }
+
+// A node that has no replica of anything says so from its first moment on: it must not be
+// taken for a lone node, whose empty tables are the truth.
+func TestANodeWithoutReplicasIsNoLoneNodeAfterARestart(t *testing.T) {
+	c := startPeers(t, 3, wal.Always)
+	c.settled(3)
+	n := c.nodes[2]
+	eventually(t, "the node is drained", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := c.nodes[0].Admin(ctx, []byte(fmt.Sprintf(`{"op":"drain","node":%q}`, n.nodeID)))
+		return err == nil
+	})
+	eventually(t, "the node is empty", func() bool {
+		for _, p := range n.partitions {
+			if n.Holds(p) || p.mode.Load() != modeAbsent {
+				return false
+			}
+		}
+		return true
+	})
+	n.Close()
+	for i := range 2 { // nobody is there to tell it more than it has
+		c.nodes[i].Close()
+		c.nodes[i] = nil
+	}
+	c.start(2)
+	n = c.nodes[2]
+	if !n.Clustered() {
+		t.Error("it takes itself for a lone node")
+	}
+	for _, p := range n.partitions {
+		if _, err := n.BeginRead(p, wire.Local, 0, nil); err == nil || n.Leads(p) || n.Holds(p) {
+			t.Fatalf("partition %d can be read: %v", p.Number, err)
+		}
+	}
+}
