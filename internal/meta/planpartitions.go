@@ -78,6 +78,9 @@ func (p *planner) partitions() {
 		case !p.majority(pl.Target) || !p.majority(target):
 			blocked++
 		case !moreOrFewer(pl.Target, target):
+			if !p.mayReorder(pl.Target, wish[i]) {
+				continue
+			}
 			reorders = append(reorders, move{i, target})
 		default:
 			moves[why] = append(moves[why], move{i, target})
@@ -98,6 +101,16 @@ func (p *planner) partitions() {
 		p.setTarget(m.partition, m.target)
 	}
 	p.notePartitions(onTheMove, left, stuck, blocked)
+}
+
+// mayReorder: a partition that stays where it is may get another preferred leader, because it is where it should be, or
+// because the present one is to have nothing. While replicas cannot go where they are wished for, the wish says nothing
+// about who of the others should lead: it would say something else with every look.
+func (p *planner) mayReorder(from []Replica, wish []ring.NodeID) bool {
+	if !p.wanted(from[0].Node) {
+		return true
+	}
+	return len(from) == len(wish) && !slices.ContainsFunc(from, func(r Replica) bool { return !slices.Contains(wish, r.Node) })
 }
 
 func (p *planner) notePartitions(onTheMove, left, stuck, blocked int) {
