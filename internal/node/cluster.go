@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"slices"
 	"sync"
@@ -204,8 +205,15 @@ func (n *Node) admitPeer(node ring.NodeID, _ uint64) error {
 }
 
 func (n *Node) refusedByPeer(err *transport.RefusedError) {
-	n.cluster.noteRemoved(err)
-	n.logger.Warn("a peer refuses this node", "err", err)
+	c := n.cluster
+	c.noteRemoved(err)
+	level := slog.LevelWarn
+	// Its own address is what a node finds that has taken the place of one that died. The
+	// rest comes again with every attempt.
+	if err.Code == transport.OwnAddress || !c.contact.news(err.Addr, err.Text, time.Now()) {
+		level = slog.LevelDebug
+	}
+	n.logger.Log(c.ctx, level, "a peer refuses this node", "err", err)
 }
 
 // setUpGroups brings the groups to life after recovery, and starts the worker.

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,34 @@ import (
 type contact struct {
 	at      atomic.Int64 // unix ms when it last did; 0: not since the start
 	removed atomic.Bool  // the cluster says that this node is no member any more
+
+	mu       sync.Mutex
+	refusals map[string]refusal // by address. Guarded by mu
+}
+
+// refusal is what a peer has said when it refused this node.
+type refusal struct {
+	text string
+	at   time.Time
+}
+
+const (
+	refusalsApart = time.Minute // between two lines of the log about the same
+	maxRefusals   = 1024
+)
+
+// news reports whether a peer's refusal is worth a line in the log.
+func (c *contact) news(addr, text string, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r, known := c.refusals[addr]; known && r.text == text && now.Sub(r.at) < refusalsApart {
+		return false
+	}
+	if c.refusals == nil || len(c.refusals) >= maxRefusals {
+		c.refusals = make(map[string]refusal)
+	}
+	c.refusals[addr] = refusal{text, now}
+	return true
 }
 
 // contactPatience is how long a node may be out of touch until it says so: an election

@@ -143,8 +143,7 @@ func (nobody) Call(context.Context, ring.NodeID, uint8, []byte) ([]byte, error) 
 // join makes the node a member, and waits until it has the cluster's state. The worker
 // runs already.
 func (n *Node) join(ctx context.Context) error {
-	n.joining.Store(true)
-	defer n.joining.Store(false)
+	n.joining.Store(true) // until Load has ended: the others write as soon as they can
 	n.progress.begin("joining the cluster")
 	c := n.cluster
 	body, err := json.Marshal(meta.Join{Cluster: ring.NodeID(n.dir.Cluster), Partitions: len(n.partitions), Node: c.describe()})

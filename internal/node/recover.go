@@ -61,6 +61,7 @@ func (n *Node) Load(ctx context.Context) error {
 	}
 	n.progress.begin("ready")
 	n.ready.Store(true)
+	n.joining.Store(false)
 	n.start()
 	return nil
 }

@@ -22,6 +22,15 @@ func writeBanner(w io.Writer, c config.Server, node Node) {
 	if a := node.AdminAddr(); a != "" {
 		fmt.Fprintf(w, "  admin    http://%s\n", a)
 	}
+	if peers := node.PeerAddr(); peers != "" {
+		fmt.Fprintf(w, "  peers    %s", peers)
+		if c.Join != "" {
+			fmt.Fprintf(w, ", of the cluster at %s", c.Join)
+		} else {
+			fmt.Fprintf(w, "; others join with --join %s", peers)
+		}
+		fmt.Fprintln(w)
+	}
 	if c.InMemory {
 		fmt.Fprintf(w, "  promise  none: everything is gone when the server ends (in-memory)\n")
 	} else {
@@ -50,7 +59,13 @@ func promise(fsync string) string {
 // writeReady says that the data is there, and what to type next.
 func writeReady(w io.Writer, c config.Server, node Node, took time.Duration) {
 	f := node.Facts()
-	fmt.Fprintf(w, "Ready after %s with %d keys in %d partitions.", took.Round(time.Millisecond), f.Node.Keys, f.Node.Partitions)
+	if f.Cluster != nil && len(f.Cluster.Members) > 1 {
+		copies := min(f.Cluster.Replicas, len(f.Cluster.Members))
+		fmt.Fprintf(w, "Ready after %s: one of %d nodes of the cluster %.8s. A write is acknowledged when %d of the %d copies of its partition have it.",
+			took.Round(time.Millisecond), len(f.Cluster.Members), f.Node.ClusterID, copies/2+1, copies)
+	} else {
+		fmt.Fprintf(w, "Ready after %s with %d keys in %d partitions.", took.Round(time.Millisecond), f.Node.Keys, f.Node.Partitions)
+	}
 	host, port, err := net.SplitHostPort(node.Addr())
 	if err != nil || c.UsersFile != "" || c.TLSCert != "" {
 		fmt.Fprint(w, " Ctrl-C stops it.\n")
@@ -58,11 +73,17 @@ func writeReady(w io.Writer, c config.Server, node Node, took time.Duration) {
 	}
 	fmt.Fprint(w, " Try, and stop it with Ctrl-C:\n")
 	client, redis := "vega-client", "redis-cli -p "+port
+	if f.Cluster != nil && len(f.Cluster.Members) > 1 {
+		redis = "redis-cli -c -p " + port
+	}
 	if node.Addr() != config.Default().Addr {
 		client += " --addr " + node.Addr()
 	}
 	if ip := net.ParseIP(host); ip != nil && !ip.IsLoopback() && !ip.IsUnspecified() {
-		redis = "redis-cli -h " + host + " -p " + port
+		redis += " -h " + host
+	}
+	if f.Cluster != nil && len(f.Cluster.Members) > 1 {
+		fmt.Fprintf(w, "  %s cluster status\n", client)
 	}
 	fmt.Fprintf(w, "  %s put greeting hello\n  %s get greeting\n", client, redis)
 }

@@ -37,6 +37,7 @@ type Env struct {
 type Node interface {
 	Addr() string
 	AdminAddr() string
+	PeerAddr() string
 	WaitReady(context.Context) error
 	Progress() (what string, done, total int64)
 	Facts() admin.Facts

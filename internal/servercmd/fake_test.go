@@ -42,6 +42,7 @@ type fakeNode struct {
 	reloads   chan struct{}         // one per Reload
 	progress  func() (int64, int64) // nil: 0 of 0
 	cfg       vegadb.Config
+	cluster   *admin.Cluster
 	closeOnce sync.Once
 	closed    chan struct{}
 }
@@ -52,8 +53,9 @@ func newFakeNode() *fakeNode {
 
 func (n *fakeNode) Addr() string      { return "127.0.0.1:8342" }
 func (n *fakeNode) AdminAddr() string { return n.cfg.AdminAddr }
+func (n *fakeNode) PeerAddr() string  { return "127.0.0.1:8344" }
 func (n *fakeNode) Facts() admin.Facts {
-	return admin.Facts{Node: admin.Node{Keys: 12, Partitions: 64}}
+	return admin.Facts{Node: admin.Node{Keys: 12, Partitions: 64, ClusterID: "0b7d3f1e9a8c4d6fb1a2c3d4e5f60718"}, Cluster: n.cluster}
 }
 func (n *fakeNode) Progress() (string, int64, int64) {
 	if n.progress == nil {

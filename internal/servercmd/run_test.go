@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb"
+	"github.com/prakashpandey/vegadb/internal/admin"
 	"github.com/prakashpandey/vegadb/internal/config"
 )
 
@@ -212,13 +213,22 @@ func TestTheBannerSaysWhereAndWhatIsPromised(t *testing.T) {
 		}, []string{"users", "TLS"}},
 		"in memory": {func(c *config.Server) { c.InMemory, c.AdminAddr = true, "" }, []string{"gone when the server ends"}, []string{"vega-data", "fsync", "http"}},
 		"guarded":   {func(c *config.Server) { c.UsersFile, c.TLSCert = "u.toml", "c" }, []string{"u.toml", "over TLS", "Ctrl-C"}, []string{"redis-cli"}},
-		"open":      {func(c *config.Server) { c.AllowNoAuth, c.Fsync = true, "everysec" }, []string{"allow-no-auth", "may lose that second"}, nil},
+		"alone":     {func(*config.Server) {}, []string{"peers    127.0.0.1:8344; others join with --join 127.0.0.1:8344\n", "12 keys in 64 partitions"}, []string{"cluster status"}},
+		"member": {func(c *config.Server) { c.Join = "10.0.0.1:8344" }, []string{
+			"peers    127.0.0.1:8344, of the cluster at 10.0.0.1:8344\n", "one of 4 nodes of the cluster 0b7d3f1e.", "when 2 of the 3 copies of its partition have it",
+			"vega-client cluster status\n", "redis-cli -c -p 8342 get greeting\n",
+		}, []string{"others join"}},
+		"open": {func(c *config.Server) { c.AllowNoAuth, c.Fsync = true, "everysec" }, []string{"allow-no-auth", "may lose that second"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := config.Default()
 			tc.change(&c)
 			node := newFakeNode()
 			node.cfg.Server = c
+			node.cluster = &admin.Cluster{Replicas: 3, Members: make([]admin.Member, 1)}
+			if name == "member" {
+				node.cluster.Members = make([]admin.Member, 4)
+			}
 			var b strings.Builder
 			writeBanner(&b, c, node)
 			writeReady(&b, c, node, 1234*time.Microsecond)
@@ -232,7 +242,7 @@ func TestTheBannerSaysWhereAndWhatIsPromised(t *testing.T) {
 					t.Errorf("%q is in\n%s", not, b.String())
 				}
 			}
-			if lines := strings.Count(b.String(), "\n"); lines > 9 {
+			if lines := strings.Count(b.String(), "\n"); lines > 10 {
 				t.Errorf("%d lines are not a few:\n%s", lines, b.String())
 			}
 		})
