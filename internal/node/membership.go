@@ -50,7 +50,8 @@ type peerInfo struct {
 }
 
 const (
-	joinPatience = time.Minute     // for the seeds to answer
+	joinPatience = time.Minute     // for the seeds to answer a node that needs them
+	seedPatience = time.Second     // and one that does not
 	callPatience = 5 * time.Second // for one call
 	joinPause    = 200 * time.Millisecond
 )
@@ -62,12 +63,25 @@ func (n *Node) askSeeds(want *datadir.Want) error {
 	if o == nil || len(o.Join) == 0 {
 		return nil
 	}
-	if exists, err := datadir.Exists(n.fs, n.opts.Dir); err != nil || exists {
-		return err // it knows where it belongs, and finds its peers by itself
+	exists, err := datadir.Exists(n.fs, n.opts.Dir)
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), joinPatience)
+	patience := joinPatience
+	if exists {
+		patience = seedPatience
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	info, err := n.callSeeds(ctx)
+	info, err := n.callSeeds(ctx, !exists)
+	if exists {
+		// It knows where it belongs, and finds its peers by itself. But should the seeds be
+		// of another cluster, somebody expects what will not happen.
+		if err == nil {
+			want.Cluster = datadir.ID(info.Cluster)
+		}
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("cannot join a cluster: %w; are the addresses of --join peer addresses (port 8344 by default) of running members?", err)
 	}
@@ -78,8 +92,9 @@ func (n *Node) askSeeds(want *datadir.Want) error {
 	return nil
 }
 
-// callSeeds asks the seeds one after the other, again and again, until one answers.
-func (n *Node) callSeeds(ctx context.Context) (info clusterInfo, err error) {
+// callSeeds asks the seeds one after the other until one answers, if insist again and
+// again.
+func (n *Node) callSeeds(ctx context.Context, insist bool) (info clusterInfo, err error) {
 	var stranger ring.NodeID
 	if _, err := io.ReadFull(n.opts.Rand, stranger[:]); err != nil {
 		return info, err
@@ -102,6 +117,9 @@ func (n *Node) callSeeds(ctx context.Context) (info clusterInfo, err error) {
 			if refused := (*transport.RefusedError)(nil); errors.As(callErr, &refused) || untrusted(callErr) {
 				return info, err
 			}
+		}
+		if !insist {
+			return info, err
 		}
 		select {
 		case <-time.After(joinPause):
