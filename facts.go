@@ -14,6 +14,7 @@ func (n *Node) State() admin.State {
 		Ready: n.node.Ready(), Joining: n.node.Joining(), Stopping: n.server.Draining(), What: p.What, Done: p.Done, Total: p.Total,
 	}
 	if s.Ready {
+		s.What, s.Done, s.Total = "", 0, 0
 		s.Reason = n.node.Detached()
 		s.Ready = s.Reason == ""
 	}

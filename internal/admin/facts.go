@@ -22,7 +22,7 @@ type State struct {
 
 // Percent is how much of What is done, 0 when its size is not known.
 func (s State) Percent() float64 {
-	if s.Ready {
+	if s.Ready || s.Reason != "" { // all is loaded
 		return 100
 	}
 	if s.Total <= 0 {

@@ -22,7 +22,7 @@ func TestReadyzIs503WithProgressUntilDataCanBeServed(t *testing.T) {
 		{State{What: "snapshots", Done: 42, Total: 100}, 503, "loading: snapshots, 42 %\n"},
 		{State{Ready: true}, 200, "ready\n"},
 		{State{Joining: true, What: "joining the cluster"}, 503, "joining the cluster\n"},
-		{State{What: "ready", Reason: "no contact"}, 503, "not ready: no contact\n"},
+		{State{Reason: "no contact"}, 503, "not ready: no contact\n"},
 		{State{Ready: true, Stopping: true}, 503, "stopping\n"},
 	} {
 		h := newHandler(options(&fake{Facts{State: tc.state}}))

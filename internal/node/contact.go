@@ -45,6 +45,18 @@ func (c *contact) news(addr, text string, now time.Time) bool {
 	return true
 }
 
+// refused returns what a peer that has lately refused this node has said.
+func (c *contact) refused(now time.Time) (text string, lately bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.refusals {
+		if now.Sub(r.at) < refusalsApart+contactPatience {
+			text, lately = max(text, r.text), true // of several, always the same
+		}
+	}
+	return text, lately
+}
+
 // contactPatience is how long a node may be out of touch until it says so: an election
 // of the meta group takes about a second.
 const contactPatience = 5 * time.Second
@@ -65,7 +77,11 @@ func (n *Node) Detached() string {
 		return "waiting to hear from the leader of the meta group; are a majority of the cluster's nodes running, and is the network between their peer addresses open?"
 	}
 	if silent := time.Since(time.UnixMilli(at)); silent > contactPatience {
-		return fmt.Sprintf("no contact to the leader of the meta group for %v: this node is cut off, or a majority of the cluster's nodes is down", silent.Round(time.Second))
+		why := "this node is cut off, or a majority of the cluster's nodes is down"
+		if text, lately := c.contact.refused(time.Now()); lately {
+			why = "a peer says: " + text
+		}
+		return fmt.Sprintf("no contact to the leader of the meta group for %v: %s", silent.Round(time.Second), why)
 	}
 	return ""
 }

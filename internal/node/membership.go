@@ -107,7 +107,7 @@ func (n *Node) callSeeds(ctx context.Context, insist bool) (info clusterInfo, er
 		return info, err
 	}
 	defer t.Close()
-	for {
+	for round := 0; ; round++ {
 		for _, addr := range n.opts.Cluster.Join {
 			reply, callErr := call(ctx, t, addr, callInfo, nil)
 			if callErr == nil {
@@ -116,6 +116,9 @@ func (n *Node) callSeeds(ctx context.Context, insist bool) (info clusterInfo, er
 			err = fmt.Errorf("%s: %w", addr, callErr)
 			if refused := (*transport.RefusedError)(nil); errors.As(callErr, &refused) || untrusted(callErr) {
 				return info, err
+			}
+			if insist && round == 0 { // whoever waits before a terminal should know what for
+				n.logger.Warn("no answer from a member of the cluster yet; trying for a minute", "seed", addr, "err", callErr)
 			}
 		}
 		if !insist {
