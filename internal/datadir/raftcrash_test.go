@@ -22,8 +22,9 @@ type raftLife struct {
 	group  uint32
 	raft   bool // it has peers
 	now    raftPoint
-	past   []raftPoint // all points so far; a power cut leaves one, from the last promised on
-	filler uint64      // index of another group, which is written to and pushes the log on
+	terms  map[uint64]uint64 // of the entry that was recorded last at an index
+	past   []raftPoint       // all points so far; a power cut leaves one, from the last promised on
+	filler uint64            // index of another group, which is written to and pushes the log on
 }
 
 // raftPoint is the recorded state of a replica.
@@ -65,6 +66,14 @@ func (l *raftLife) soloStep() {
 	l.sync()
 }
 
+// entries makes the entries of this term from an index on.
+func (l *raftLife) entries(from uint64) []wal.Record {
+	for i := from; i <= l.now.last; i++ {
+		l.terms[i] = l.now.hard.Term
+	}
+	return entries(l.group, l.now.hard.Term, from, l.now.last)
+}
+
 // givePeers makes a group without peers one with them: in one batch with its last
 // entry.
 func (l *raftLife) givePeers() {
@@ -86,13 +95,13 @@ func (l *raftLife) step() {
 		n.hard.Vote = uint64(l.rng.Intn(4))
 		from := n.hard.Commit + 1 + uint64(l.rng.Intn(int(n.last-n.hard.Commit)+1))
 		n.last = from + uint64(l.rng.Intn(4))
-		l.w.queue(append(entries(l.group, n.hard.Term, from, n.last), l.state())...)
+		l.w.queue(append(l.entries(from), l.state())...)
 	case 1, 2, 3: // more entries
 		from := n.last + 1
 		n.last += 1 + uint64(l.rng.Intn(5))
 		n.hard.Commit += uint64(l.rng.Intn(int(n.last-n.hard.Commit) + 1))
 		n.applied = n.hard.Commit
-		l.w.queue(append(entries(l.group, n.hard.Term, from, n.last), l.state())...)
+		l.w.queue(append(l.entries(from), l.state())...)
 	case 4: // more is committed
 		n.hard.Commit += uint64(l.rng.Intn(int(n.last-n.hard.Commit) + 1))
 		n.applied = n.hard.Commit
@@ -119,7 +128,7 @@ func (l *raftLife) shorten(snap bool) {
 	t, dir := l.w.t, l.w.dir.SnapshotDir()
 	l.fill(10)
 	if snap && l.now.applied > 0 {
-		l.w.snapshotOf(l.group, l.now.applied, max(l.now.hard.Term, 1), l.raft)
+		l.w.snapshotOf(l.group, l.now.applied, max(l.terms[l.now.applied], 1), l.raft)
 		l.promise()
 		check(t, snapshot.Prune(l.w.fs, dir, l.group, 2))
 	}
@@ -166,6 +175,7 @@ func (l *raftLife) install() {
 	// From when it is published on a start finds it, with or without the record.
 	n.applied, n.last = at, at
 	l.done()
+	l.terms[at] = n.hard.Term
 	l.w.snapshotAt(l.group, at, n.hard.Term)
 	l.promise()
 	n.hard.Commit = at
@@ -188,7 +198,7 @@ func TestNoPowerCutLosesWhatAReplicaHasPromised(t *testing.T) {
 			func(wal.Record) error { return nil })
 		check(t, err)
 		check(t, w.dir.MarkClustered())
-		l := &raftLife{w: w, rng: rand.New(rand.NewSource(seed)), cuts: p, group: 2}
+		l := &raftLife{w: w, rng: rand.New(rand.NewSource(seed)), cuts: p, group: 2, terms: map[uint64]uint64{}}
 		l.done() // nothing recorded
 		if seed%2 == 0 {
 			for range 8 {

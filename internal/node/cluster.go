@@ -265,7 +265,7 @@ func (n *Node) setUpPartition(g *recovering, joined bool) error {
 	n.cluster.gone[g.Group()] = g.Gone()
 	switch {
 	case raft:
-		return n.addRaft(p, hard, g.Tail())
+		return n.addRaft(p, hard, g.Tail(), g.Apart())
 	case joined || g.Gone() > 0:
 		if err := n.dropPartition(p); err != nil {
 			return err
@@ -278,7 +278,7 @@ func (n *Node) setUpPartition(g *recovering, joined bool) error {
 
 // addRaft makes p a replica of a group with peers. The worker does not run yet, or it
 // is the worker that calls.
-func (n *Node) addRaft(p *Partition, hard replica.HardState, tail []replica.Entry) error {
+func (n *Node) addRaft(p *Partition, hard replica.HardState, tail []replica.Entry, apart bool) error {
 	p.mu.Lock()
 	st, conf, stamp := p.group.State(), p.group.Configuration(), p.group.Stamp()
 	p.mu.Unlock()
@@ -288,7 +288,7 @@ func (n *Node) addRaft(p *Partition, hard replica.HardState, tail []replica.Entr
 	n.clustered.Store(true)
 	return n.worker.host.Add(replica.RaftConfig{
 		Group: p.group.ID(), Hard: hard, Conf: conf, Machine: &partitionMachine{n, p},
-		Applied: st.Index, AppliedTerm: st.Term, Entries: tail, Stamp: stamp, StampAt: entryStampAt,
+		Applied: st.Index, AppliedTerm: st.Term, Entries: tail, Apart: apart, Stamp: stamp, StampAt: entryStampAt,
 		Campaign: slices.Equal(conf.Voters, []uint64{hard.Replica}) && len(conf.Outgoing) == 0,
 	})
 }
@@ -310,16 +310,16 @@ func (n *Node) setUpMeta(ctx context.Context, g *recovering, joined bool) error 
 			}
 		}
 	}
-	return n.addMeta(hard, g.Tail())
+	return n.addMeta(hard, g.Tail(), g.Apart())
 }
 
 // addMeta adds the meta group's replica to the host.
-func (n *Node) addMeta(hard replica.HardState, tail []replica.Entry) error {
+func (n *Node) addMeta(hard replica.HardState, tail []replica.Entry, apart bool) error {
 	m := n.meta
 	st, conf := m.group.State(), m.group.Configuration()
 	return n.worker.host.Add(replica.RaftConfig{
 		Group: 0, Hard: hard, Conf: conf, Machine: m,
-		Applied: st.Index, AppliedTerm: st.Term, Entries: tail, Stamp: m.stamp, StampAt: 0, Forward: true,
+		Applied: st.Index, AppliedTerm: st.Term, Entries: tail, Apart: apart, Stamp: m.stamp, StampAt: 0, Forward: true,
 		Campaign: slices.Equal(conf.Voters, []uint64{hard.Replica}) && len(conf.Outgoing) == 0,
 	})
 }
@@ -376,7 +376,7 @@ func (n *Node) welcome(m *replica.Message) {
 	if !wanted || to <= gone || p.mode.Load() != modeAbsent {
 		return
 	}
-	if err := n.addRaft(p, replica.HardState{Replica: to}, nil); err != nil {
+	if err := n.addRaft(p, replica.HardState{Replica: to}, nil, false); err != nil {
 		n.fatal("create a replica", err)
 	}
 }

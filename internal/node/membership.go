@@ -183,7 +183,7 @@ func (n *Node) join(ctx context.Context) error {
 			var addErr error
 			n.worker.ask(func() {
 				if _, here := n.worker.host.Has(0); !here {
-					addErr = n.addMeta(replica.HardState{Replica: reply.Replica}, nil)
+					addErr = n.addMeta(replica.HardState{Replica: reply.Replica}, nil, false)
 				}
 			})
 			if addErr != nil {

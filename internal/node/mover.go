@@ -349,7 +349,7 @@ func (w *worker) givePeers(p *Partition) error {
 	if err != nil {
 		return err
 	}
-	return w.n.addRaft(p, hard, nil)
+	return w.n.addRaft(p, hard, nil, false)
 }
 
 // leave drops a replica that its group has removed. What says so is the meta state:

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -333,7 +334,7 @@ func (w *worker) carryOut() (again bool, err error) {
 			w.n.log.Kick()
 			w.unsynced = append(w.unsynced, unsyncedBatch{pos, fx.Batch, time.Now()})
 		} else {
-			if err := w.n.log.Flush(pos); err != nil {
+			if err := w.keep(pos, fx.Sync); err != nil {
 				return false, err
 			}
 			w.host.Persisted(fx.Batch)
@@ -354,6 +355,15 @@ func (w *worker) carryOut() (again bool, err error) {
 	}
 	fx.Reset()
 	return again, nil
+}
+
+// keep makes records as durable as the policy, which is not always, says; what is a
+// term or a vote is synced all the same.
+func (w *worker) keep(pos uint64, sync bool) error {
+	if sync {
+		return w.n.log.Sync(context.Background()) // ends with the log at the latest
+	}
+	return w.n.log.Flush(pos)
 }
 
 // append appends records in order, however long the log has no room for them. While

@@ -8,7 +8,7 @@ func TestTheRecordedTermNeverGoesBackForAGroupThatBeginsWithASnapshot(t *testing
 	h := NewHost(Options{TickMs: 50, ElectionTicks: 10, HeartbeatTicks: 2, KeepBytes: 4 << 10, TotalKeepBytes: 64 << 10, Seed: 1, Logger: quiet()}, 0)
 	const snapshotTerm = 3
 	err := h.Add(RaftConfig{
-		Group: testGroup, Hard: HardState{Replica: FirstReplica}, Conf: Alone(nodeID(1)), Machine: &member{},
+		Group: testGroup, Hard: HardState{Replica: FirstReplica}, Conf: Alone(nodeID(1)), Machine: &machine{},
 		Applied: 1, AppliedTerm: snapshotTerm,
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -49,6 +50,7 @@ type Host struct {
 	early    []earlyWait // oldest first
 
 	counters Counters
+	failed   error // what Work returns from now on
 }
 
 // earlyWait is a proposal that is answered once a batch of records is durable.
@@ -71,8 +73,11 @@ type batchResponses struct {
 type Effects struct {
 	// Records are to be appended in order. Batch names them for Persisted; 0 when there
 	// are none.
+	// Sync: they are not to be lost in a power cut, whatever is otherwise promised: a term,
+	// a vote, or that a snapshot has been installed.
 	Records []wal.Record
 	Batch   uint64
+	Sync    bool
 	// Out are the messages for each node, as DecodeMessages takes them.
 	Out map[ring.NodeID][]byte
 	// Snapshots are to be sent, Installs to be loaded.
@@ -110,7 +115,7 @@ func (fx *Effects) changed(group uint32) {
 // Reset empties the effects for the next Work.
 func (fx *Effects) Reset() {
 	clear(fx.Records)
-	fx.Records, fx.Batch = fx.Records[:0], 0
+	fx.Records, fx.Batch, fx.Sync = fx.Records[:0], 0, false
 	for node, b := range fx.Out {
 		if cap(b) > maxKeptOut {
 			delete(fx.Out, node)
@@ -132,11 +137,15 @@ func NewHost(o Options, nowMs int64) *Host {
 
 func (h *Host) electionMs() int64 { return int64(h.o.ElectionTicks) * h.o.TickMs }
 
+// MaxTicks is how often Tick may be called at a time, to make up for a pause.
+const MaxTicks = 3
+
 // leaseMs is how long after a confirmed round nobody else can have been elected: a
 // voter that has heard from the leader gives no vote for an election time-out. It is
-// counted from before the round was sent, less two ticks, because a voter's first
-// tick may come at once, and less a tenth for clocks that run at different speeds.
-func (h *Host) leaseMs() int64 { return int64(h.o.ElectionTicks-2) * h.o.TickMs * 9 / 10 }
+// counted from before the round was sent, less the ticks with which a voter makes up for a
+// pause just after it has heard of it, less one because its next tick may come at once,
+// and less a tenth for clocks that run at different speeds.
+func (h *Host) leaseMs() int64 { return int64(h.o.ElectionTicks-MaxTicks-1) * h.o.TickMs * 9 / 10 }
 
 func (h *Host) hardKeepBytes() int64 {
 	return max(h.o.KeepBytes*2, h.o.TotalKeepBytes/int64(max(len(h.order), 1)))
@@ -200,7 +209,8 @@ func (h *Host) Remove(group uint32) {
 // Now tells the time, in ms on a clock that never goes back.
 func (h *Host) Now(ms int64) { h.now = max(h.now, ms) }
 
-// Tick moves every group's time on by one tick.
+// Tick moves every group's time on by one tick. It is called at most MaxTicks times at a
+// time.
 func (h *Host) Tick() {
 	for _, r := range h.order {
 		r.tick()
@@ -237,6 +247,21 @@ func (h *Host) Receive(from ring.NodeID, m *Message) {
 		if h.now < h.quiet {
 			return
 		}
+	case raftpb.MsgVoteResp, raftpb.MsgPreVoteResp, raftpb.MsgAppResp, raftpb.MsgHeartbeatResp:
+		// To a follower they say nothing, but would have it forget its leader if their term is
+		// higher: and with that, that the leader's lease may still run.
+		if r.role == raft.StateFollower {
+			return
+		}
+	case raftpb.MsgHeartbeat:
+		if m.Raft.GetCommit() > r.log.last() && m.Raft.GetTerm() >= r.term {
+			h.amnesia(r, m.Raft.GetCommit())
+			return
+		}
+	case raftpb.MsgReadIndex:
+		if len(r.conf.Voters) == 1 && r.untold() {
+			return
+		}
 	case raftpb.MsgProp:
 		if !r.c.Forward {
 			return
@@ -245,6 +270,19 @@ func (h *Host) Receive(from ring.NodeID, m *Message) {
 	r.heardFrom(m.Raft.GetFrom(), from)
 	r.mark()
 	_ = r.rn.Step(m.Raft) // refused: from a replica that is not in the group
+}
+
+// ErrAmnesia is matched by the error of a replica that proves to have lost what it had
+// acknowledged.
+var ErrAmnesia = errors.New("the replica has lost what it had acknowledged")
+
+// amnesia ends the host: the leader knows that the log here reached index, and it does not
+// any more. Raft relies on what was acknowledged.
+func (h *Host) amnesia(r *Raft, index uint64) {
+	if h.failed == nil {
+		h.failed = fmt.Errorf("group %d: %w: up to index %d, its log ends at %d: was an older copy of the disk put back? "+
+			"Start the node with a new data directory, as a new member", r.c.Group, ErrAmnesia, index, r.log.last())
+	}
 }
 
 // heardFrom remembers the way back to a replica that the configuration here does not
@@ -361,6 +399,9 @@ func (h *Host) deliver(r *Raft, msgs []*raftpb.Message) {
 
 // Work does what the events since the last call have made possible.
 func (h *Host) Work(fx *Effects) error {
+	if h.failed != nil {
+		return h.failed
+	}
 	for len(h.dirty) > 0 {
 		groups := h.dirty
 		h.dirty = nil
@@ -419,11 +460,11 @@ func (h *Host) SnapshotSent(group uint32, to uint64, ok bool) {
 }
 
 // SnapshotArrived steps the message that goes with a received snapshot whose file is
-// published. It reports whether the snapshot is to be installed (an Install follows
-// from the next Work) or is of no use.
+// published. If the snapshot is to be installed, an Install follows from the next Work. It
+// reports false if that cannot be now, or the leader who sent it is none any more.
 func (h *Host) SnapshotArrived(from ring.NodeID, group uint32, to, sender, term uint64, index, snapTerm uint64, conf *Configuration) bool {
 	r := h.rafts[group]
-	if r == nil || r.c.Hard.Replica != to || r.installing {
+	if r == nil || r.c.Hard.Replica != to || r.installing || r.incoming != nil {
 		return false
 	}
 	r.heardFrom(sender, from)
@@ -433,7 +474,7 @@ func (h *Host) SnapshotArrived(from ring.NodeID, group uint32, to, sender, term 
 		Snapshot: &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: &index, Term: &snapTerm, ConfState: conf.confState()}},
 	})
 	r.mark()
-	return true
+	return r.rn.BasicStatus().GetCommit() >= index
 }
 
 // Installed says that the snapshot of an Install is loaded: the machine holds its
@@ -444,9 +485,10 @@ func (h *Host) Installed(group uint32, index, term uint64, stamp int64) {
 		return
 	}
 	r.installing = false
+	r.skipPending(index)
 	r.applied, r.appliedTerm = index, term
 	r.stamp = max(r.stamp, stamp)
-	r.conf = r.incoming
+	r.conf, r.incoming = r.incoming, nil
 	r.log.conf = r.conf.confState()
 	msgs := r.afterInstall
 	r.afterInstall = nil
@@ -473,18 +515,24 @@ func (h *Host) Unreachable(node ring.NodeID) {
 func (h *Host) StateRecords() []wal.Record {
 	recs := make([]wal.Record, 0, len(h.order))
 	for _, r := range h.order {
-		st := r.rn.BasicStatus()
-		hard := HardState{Replica: r.c.Hard.Replica, Term: st.GetTerm(), Vote: st.GetVote(), Commit: min(st.GetCommit(), max(r.log.last(), r.applied))}
-		// What Raft has decided and not given out yet follows with its own record.
-		if hard.Term < r.written.Term {
-			hard = r.written
+		if !r.recorded {
+			recs = r.firstRecords(recs)
+			continue
 		}
-		// These records are nobody's promise: what is told to others waits for its own. But
-		// nothing older may follow them.
-		r.recorded = true
+		// As it was given out last: what Raft has decided since follows with its own record,
+		// and the commit index that goes with that may be one of entries that are not in the
+		// log yet. What is applied is.
+		hard := r.written
+		hard.Commit = max(hard.Commit, r.applied)
 		recs = append(recs, StateRecord(r.c.Group, hard))
 	}
 	return recs
+}
+
+// leads reports whether the replica leads, and nothing that it has heard since its last
+// Work says otherwise. What only leaders may do, Raft would send on to the new leader.
+func (r *Raft) leads() bool {
+	return r.role == raft.StateLeader && r.rn.BasicStatus().RaftState == raft.StateLeader
 }
 
 // Change is a step of a group's configuration: replicas to add as learners, to make
@@ -502,7 +550,7 @@ type Change struct {
 // configuration, which ends by itself.
 func (h *Host) Reconfigure(group uint32, c Change) error {
 	r := h.rafts[group]
-	if r == nil || r.role != raft.StateLeader {
+	if r == nil || !r.leads() {
 		return ErrNotLeader
 	}
 	cc := &raftpb.ConfChangeV2{}
@@ -524,6 +572,14 @@ func (h *Host) Reconfigure(group uint32, c Change) error {
 		add(raftpb.ConfChangeRemoveNode, id)
 	}
 	cc.Context = changeContext(c.Revision, places)
+	// A change that cannot be made would end every replica that applies it.
+	b, err := proto.Marshal(cc)
+	if err != nil {
+		return err
+	}
+	if _, err := r.conf.Replay(&Entry{Type: RecordConf, Index: r.conf.Index, Payload: b}); err != nil {
+		return err
+	}
 	r.mark()
 	return r.rn.ProposeConfChange(cc)
 }
@@ -531,11 +587,11 @@ func (h *Host) Reconfigure(group uint32, c Change) error {
 // Transfer hands leadership to another voter. The lease ends first.
 func (h *Host) Transfer(group uint32, to uint64) {
 	r := h.rafts[group]
-	if r == nil || r.role != raft.StateLeader || r.transferring != 0 || to == r.c.Hard.Replica {
+	if r == nil || !r.leads() || r.transferring != 0 || to == r.c.Hard.Replica {
 		return
 	}
 	r.c.Machine.Lease(0)
-	r.transferring = h.now
+	r.transferring, r.transferTerm = h.now, r.term
 	h.counters.Transfers++
 	r.rn.TransferLeader(to)
 	r.mark()

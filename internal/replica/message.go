@@ -67,9 +67,12 @@ func AppendMessage(dst []byte, group uint32, m *raftpb.Message) []byte {
 // ErrMessage is matched by errors about frames that hold no messages.
 var ErrMessage = errors.New("not a frame of messages between replicas")
 
-// DecodeMessages calls f with each message of a frame. Entries and contexts are
-// views into frame, which must stay unchanged for as long as the messages live.
+// DecodeMessages calls f with each message of a frame. Contexts, and the entries of a
+// message that is most of the frame, are views into frame, which must stay unchanged for as
+// long as the messages live. Other entries are copied: one that is kept for long must not
+// keep a whole frame of other groups' entries with it.
 func DecodeMessages(frame []byte, f func(*Message)) error {
+	whole := len(frame)
 	for len(frame) > 0 {
 		if len(frame) < 4 {
 			return fmt.Errorf("%w: cut off", ErrMessage)
@@ -82,10 +85,30 @@ func DecodeMessages(frame []byte, f func(*Message)) error {
 		if err != nil {
 			return err
 		}
+		if int(n) < whole/2 {
+			copyEntries(m.Raft.GetEntries())
+		}
 		f(m)
 		frame = frame[4+n:]
 	}
 	return nil
+}
+
+// copyEntries gives entries memory of their own.
+func copyEntries(entries []*raftpb.Entry) {
+	size := 0
+	for _, e := range entries {
+		size += len(e.Data)
+	}
+	if size == 0 {
+		return
+	}
+	b := make([]byte, 0, size)
+	for _, e := range entries {
+		start := len(b)
+		b = append(b, e.Data...)
+		e.Data = b[start:len(b):len(b)]
+	}
 }
 
 // message is a Message with the memory for all its numbers.
@@ -128,17 +151,53 @@ func decodeMessage(b []byte) (*Message, error) {
 	if d.failed || len(d.b) != 0 {
 		return nil, fmt.Errorf("%w: a message is cut off or has bytes behind it", ErrMessage)
 	}
+	if !sound(r) {
+		return nil, fmt.Errorf("%w: a %v that makes no sense", ErrMessage, v.kind)
+	}
 	return &v.m, nil
 }
 
-// travels reports whether messages of this kind come from other nodes.
+// travels reports whether messages of this kind come from other nodes. That to hand over
+// leadership does not: a leader does so of itself, after it has given up its lease.
 func travels(kind raftpb.MessageType) bool {
 	switch kind {
 	case raftpb.MsgProp, raftpb.MsgApp, raftpb.MsgAppResp, raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgHeartbeat, raftpb.MsgHeartbeatResp,
-		raftpb.MsgTransferLeader, raftpb.MsgTimeoutNow, raftpb.MsgReadIndex, raftpb.MsgReadIndexResp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp:
+		raftpb.MsgTimeoutNow, raftpb.MsgReadIndex, raftpb.MsgReadIndexResp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp:
 		return true
 	}
 	return false
+}
+
+// sound reports whether Raft can take the message: what it finds impossible it answers
+// with a panic.
+func sound(m *raftpb.Message) bool {
+	entries := m.GetEntries()
+	switch m.GetType() {
+	case raftpb.MsgProp: // changes of the configuration are proposed by leaders alone
+		for _, e := range entries {
+			if e.GetType() != raftpb.EntryNormal {
+				return false
+			}
+		}
+		return m.GetTerm() == 0 && len(entries) > 0
+	case raftpb.MsgReadIndex:
+		return m.GetTerm() == 0 && len(entries) == 1
+	case raftpb.MsgReadIndexResp:
+		return m.GetTerm() > 0 && len(entries) == 1
+	case raftpb.MsgApp:
+		term := m.GetLogTerm()
+		for i, e := range entries {
+			if e.GetIndex() != m.GetIndex()+1+uint64(i) || e.GetTerm() < max(term, 1) || e.GetTerm() > m.GetTerm() {
+				return false
+			}
+			term = e.GetTerm()
+		}
+	case raftpb.MsgHeartbeat, raftpb.MsgHeartbeatResp:
+		if n := len(m.GetContext()); n != 0 && n != 8 { // Raft's own
+			return false
+		}
+	}
+	return m.GetTerm() > 0
 }
 
 // wireEntry is an entry with the memory for its numbers.

@@ -93,12 +93,19 @@ type Raft struct {
 	blocked    int64
 	stepped    []proposal // taken by Raft at the present term, their indexes not known yet
 	pending    []pending  // appended here as leader, by ascending index
-	giveUpAt   int64      // when the pending of a lost leadership are given up; 0: they are not
+	giveUpAt   int64      // when those of a lost leadership are given up; 0: there is none
 
 	reads readQueue
 
-	// transferring is when a leader began to hand over; 0: it does not.
+	// transferring is when a leader began to hand over; 0: it does not. transferTerm is
+	// the term in which one did last: the message that tells the other to stand for election
+	// may still be on its way, and voters answer to that whatever lease there is. So there
+	// is none any more in that term.
 	transferring int64
+	transferTerm uint64
+	// heard is when each of the others was last known to be active, on the host's clock.
+	// Used while this replica leads.
+	heard []heardAt
 	// pins are log positions that a snapshot under way to a laggard needs to go on
 	// from, by the laggard's id.
 	pins       map[uint64]uint64
@@ -128,6 +135,11 @@ type pending struct {
 	w           Waiter
 }
 
+type heardAt struct {
+	id uint64
+	at int64
+}
+
 // RaftConfig is what a Raft is made of, anew or again after a crash.
 type RaftConfig struct {
 	Group   uint32
@@ -143,6 +155,9 @@ type RaftConfig struct {
 	// Forward lets followers send proposals on to the leader. Their proposers learn
 	// the outcome from the machine.
 	Forward bool
+	// Apart: what the log holds behind Applied is of another history, and left out of Entries.
+	// That what is applied replaces it is recorded before anything else is.
+	Apart bool
 	// Campaign makes the replica stand for election at once: it is the only voter.
 	Campaign bool
 }
@@ -153,8 +168,14 @@ func newRaft(h *Host, c RaftConfig) (*Raft, error) {
 		pins: make(map[uint64]uint64), strangers: make(map[uint64]ring.NodeID),
 	}
 	hard := c.Hard
-	if c.AppliedTerm > hard.Term { // the snapshot is from a later term: nobody was voted for in that
-		hard.Term, hard.Vote = c.AppliedTerm, 0
+	newest := c.AppliedTerm
+	if n := len(c.Entries); n > 0 {
+		newest = max(newest, c.Entries[n-1].Term)
+	}
+	// The snapshot or the last entry is from a later term: nobody was voted for in that, for
+	// a vote is recorded before anything else of its term.
+	if newest > hard.Term {
+		hard.Term, hard.Vote = newest, 0
 	}
 	hard.Commit = max(hard.Commit, c.Applied)
 	r.written = hard // its first record must not go back behind what StateRecords tells
@@ -216,13 +237,16 @@ func (r *Raft) mark() {
 func (r *Raft) work(fx *Effects) error {
 	r.dirty = false
 	if !r.recorded {
-		r.recorded = true
-		fx.Records = append(fx.Records, StateRecord(r.c.Group, r.written))
+		fx.Records = r.firstRecords(fx.Records)
+		fx.Sync = true
 	}
 	for {
 		r.proposeQueued()
 		r.startReads()
 		if !r.rn.HasReady() {
+			if !r.installing {
+				r.incoming = nil // what has arrived was of no use
+			}
 			return nil
 		}
 		rd := r.rn.Ready()
@@ -263,11 +287,10 @@ func (r *Raft) soft(s *raft.SoftState, fx *Effects) {
 	fx.changed(r.c.Group)
 	if was == raft.StateLeader && r.role != raft.StateLeader {
 		r.lostTerm(r.term)
-		r.giveUpAt = r.host.now + 2*r.host.electionMs()
+		r.giveUpAt = cmpZero(r.giveUpAt, r.host.now+2*r.host.electionMs())
 	}
 	if r.role == raft.StateLeader {
 		r.term = r.rn.BasicStatus().GetTerm()
-		r.giveUpAt = 0
 	}
 	r.transferring = 0
 }
@@ -279,6 +302,7 @@ func (r *Raft) lostTerm(now uint64) {
 	for i := range r.stepped {
 		r.fail(r.stepped[i].w, ErrUnknown)
 	}
+	clear(r.stepped)
 	r.stepped = r.stepped[:0]
 	r.reads.fail(r, ErrNotLeader)
 }
@@ -302,6 +326,7 @@ func (r *Raft) append(m *raftpb.Message, fx *Effects) {
 		// The file is published already. What it replaces is void from here on.
 		meta := snap.GetMetadata()
 		fx.Records = append(fx.Records, ResetRecord(group, meta.GetIndex(), meta.GetTerm()))
+		fx.Sync = true
 		r.log.reset(meta.GetIndex(), meta.GetTerm())
 		r.installing = true
 		fx.Installs = append(fx.Installs, Install{Group: group, Index: meta.GetIndex(), Term: meta.GetTerm()})
@@ -313,18 +338,41 @@ func (r *Raft) append(m *raftpb.Message, fx *Effects) {
 	}
 	r.log.append(m.GetEntries())
 	if m.Term != nil {
-		r.hardState(HardState{Replica: r.c.Hard.Replica, Term: m.GetTerm(), Vote: m.GetVote(), Commit: m.GetCommit()}, len(m.GetEntries()) > 0, fx)
+		worth := len(m.GetEntries()) > 0 || m.GetSnapshot() != nil
+		r.hardState(HardState{Replica: r.c.Hard.Replica, Term: m.GetTerm(), Vote: m.GetVote(), Commit: m.GetCommit()}, worth, fx)
 	}
 	r.host.respond(r, m.GetResponses(), fx)
 }
 
-// hardState records a hard state. That only the commit index has moved is worth a
-// record of its own just now and then: a start learns it from the leader as well.
-func (r *Raft) hardState(h HardState, withEntries bool, fx *Effects) {
-	if h.Term != r.written.Term || h.Vote != r.written.Vote || withEntries {
-		fx.Records = append(fx.Records, StateRecord(r.c.Group, h))
+// hardState notes a hard state, and records it if it is another term or vote, or worth
+// it. That only the commit index has moved is not: a start learns it from the leader as
+// well.
+func (r *Raft) hardState(h HardState, worth bool, fx *Effects) {
+	if h.Term != r.written.Term || h.Vote != r.written.Vote {
 		r.written = h
+		r.record(fx)
+		return
 	}
+	if worth {
+		r.written = h
+		fx.Records = append(fx.Records, StateRecord(r.c.Group, h))
+	}
+}
+
+// firstRecords are those that come before all others of this replica, or of this start.
+func (r *Raft) firstRecords(recs []wal.Record) []wal.Record {
+	r.recorded = true
+	recs = append(recs, StateRecord(r.c.Group, r.written))
+	if r.c.Apart {
+		recs = append(recs, ResetRecord(r.c.Group, r.applied, r.appliedTerm))
+	}
+	return recs
+}
+
+// record records a term and a vote that are news: not to be lost under any policy.
+func (r *Raft) record(fx *Effects) {
+	fx.Records = append(fx.Records, StateRecord(r.c.Group, r.written))
+	fx.Sync = true
 }
 
 // noteStamp keeps the log time from going back should this replica lead later.
@@ -340,10 +388,13 @@ func (r *Raft) index(e *raftpb.Entry) {
 		return
 	}
 	p := r.stepped[0]
-	r.stepped = slices.Delete(r.stepped, 0, 1)
+	r.stepped[0] = proposal{}
+	r.stepped = r.stepped[1:]
 	invariants.Check(string(p.entry) == string(e.Data), "proposals are appended in the order in which they were made")
 	for n := len(r.pending); n > 0 && r.pending[n-1].index >= e.GetIndex(); n-- {
-		r.fail(r.pending[n-1].w, ErrNotLeader) // overwritten: never committed
+		// Overwritten here, by a leader in between. Another replica may still hold it, be
+		// elected, and have it committed.
+		r.fail(r.pending[n-1].w, ErrUnknown)
 		r.pending = r.pending[:n-1]
 	}
 	switch early, _ := p.w.(EarlyWaiter); {
@@ -373,6 +424,7 @@ func (r *Raft) apply(m *raftpb.Message, fx *Effects) error {
 }
 
 func (r *Raft) applyEntry(e *raftpb.Entry, fx *Effects) error {
+	w := r.takePending(e.GetIndex(), e.GetTerm())
 	switch recordType(e) {
 	case RecordEmpty:
 		r.c.Machine.Advance(e.GetIndex(), e.GetTerm(), nil)
@@ -390,7 +442,6 @@ func (r *Raft) applyEntry(e *raftpb.Entry, fx *Effects) error {
 		r.c.Machine.Advance(e.GetIndex(), e.GetTerm(), next)
 		fx.changed(r.c.Group)
 	default:
-		w := r.takePending(e.GetIndex(), e.GetTerm())
 		var sink command.Sink
 		if w != nil {
 			sink = w
@@ -406,18 +457,31 @@ func (r *Raft) applyEntry(e *raftpb.Entry, fx *Effects) error {
 	return nil
 }
 
-// takePending returns who waits for the entry at index, if it is the one that was
-// proposed here. Another in its place means that the proposal is lost.
+// takePending returns who waits for the committed entry at index, if it is the one that
+// was proposed here. Another one in its place means that the proposal is lost for good.
 func (r *Raft) takePending(index, term uint64) Waiter {
-	for len(r.pending) > 0 && r.pending[0].index <= index {
-		p := r.pending[0]
-		r.pending = slices.Delete(r.pending, 0, 1)
-		if p.index == index && p.term == term {
-			return p.w
-		}
-		r.fail(p.w, ErrNotLeader)
+	r.skipPending(index - 1)
+	if len(r.pending) == 0 || r.pending[0].index != index {
+		return nil
 	}
+	p := r.pending[0]
+	r.pending[0] = pending{}
+	r.pending = r.pending[1:]
+	if p.term == term {
+		return p.w
+	}
+	r.fail(p.w, ErrNotLeader)
 	return nil
+}
+
+// skipPending fails the proposals up to index: what became of them is hidden in a
+// snapshot.
+func (r *Raft) skipPending(index uint64) {
+	for len(r.pending) > 0 && r.pending[0].index <= index {
+		r.fail(r.pending[0].w, ErrUnknown)
+		r.pending[0] = pending{}
+		r.pending = r.pending[1:]
+	}
 }
 
 // maxProposal is how many bytes of entries are proposed in one step.
@@ -481,21 +545,31 @@ func (r *Raft) tick() {
 		r.transferring = 0 // Raft has given it up as well
 	}
 	if r.giveUpAt != 0 && r.host.now > r.giveUpAt {
-		for i := range r.pending {
-			r.fail(r.pending[i].w, ErrUnknown)
-		}
-		r.pending, r.giveUpAt = nil, 0
+		r.giveUp()
 	}
-	if len(r.queue) > 0 && r.role != raft.StateLeader && !r.c.Forward {
+	if len(r.queue) > 0 && r.role != raft.StateLeader {
 		switch {
-		case r.lead != 0:
+		case r.lead != 0 && !r.c.Forward:
 			r.failQueue(ErrNotLeader)
 		case r.blocked != 0 && r.host.now-r.blocked > election:
 			r.failQueue(ErrTimeout)
 		}
 	}
+	r.noteHeard()
 	r.reads.expire(r)
 	r.compact()
+}
+
+// giveUp ends the wait for what was proposed under a leadership that is lost. This replica
+// may lead again meanwhile: without them, if another leader has overwritten them here.
+func (r *Raft) giveUp() {
+	r.giveUpAt = 0
+	n := 0
+	for n < len(r.pending) && (r.role != raft.StateLeader || r.pending[n].term != r.term) {
+		r.fail(r.pending[n].w, ErrUnknown)
+		n++
+	}
+	r.pending = slices.Delete(r.pending, 0, n)
 }
 
 func (r *Raft) failQueue(err error) {

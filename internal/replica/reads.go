@@ -39,7 +39,7 @@ const maxRounds = 4
 // startReads begins a round for the reads that have come.
 func (r *Raft) startReads() {
 	q := &r.reads
-	if len(q.fresh) == 0 || len(q.rounds) >= maxRounds || r.lead == 0 {
+	if len(q.fresh) == 0 || len(q.rounds) >= maxRounds || r.lead == 0 || r.untold() {
 		return
 	}
 	q.next++
@@ -48,6 +48,11 @@ func (r *Raft) startReads() {
 	q.fresh = nil
 	r.rn.ReadIndex(binary.LittleEndian.AppendUint64(nil, q.next))
 }
+
+// untold reports whether this replica leads and does not know yet what had been committed
+// before: until an entry of its own term is. Raft sees to that, but not where the leader is
+// the only voter.
+func (r *Raft) untold() bool { return r.role == raft.StateLeader && r.appliedTerm != r.term }
 
 // confirmed ends a round, and those before it whose confirmation got lost.
 func (r *Raft) confirmed(s *raft.ReadState) {
@@ -68,7 +73,7 @@ func (r *Raft) confirmed(s *raft.ReadState) {
 	r.host.counters.ReadRoundsOK++
 	if r.applied >= s.Index {
 		// Not earlier: what former leaders have acknowledged must be here first.
-		if r.role == raft.StateLeader && r.transferring == 0 {
+		if r.role == raft.StateLeader && r.transferTerm != r.term {
 			r.c.Machine.Lease(done.began + r.host.leaseMs())
 		}
 		r.c.Machine.Fresh(done.began)

@@ -48,6 +48,12 @@ type Recovery struct {
 	hard HardState // the newest
 	gone uint64    // highest id of a replica that was removed
 
+	// met is the term of the newest record of the snapshot's own index, 0 if there is none.
+	// Another term than the snapshot's: it was received, and what the log holds is of another
+	// history. apart says so of what the log holds behind the snapshot, which is left out.
+	met   uint64
+	apart bool
+
 	handed uint64 // index up to which entries may have been applied
 	last   uint64 // index of the newest entry
 	seen   uint64 // the highest index met since the base, for MustReach
@@ -104,6 +110,8 @@ func (r *Recovery) entry(rec *wal.Record) (apply bool, err error) {
 	case rec.Index <= r.base.Index && r.handed == r.base.Index:
 		// The snapshot holds its effect; so would what it overwrites.
 		return false, r.covered(rec)
+	case r.otherHistory(rec):
+		return false, nil
 	case rec.Index <= r.handed:
 		return false, r.fault("the log goes from index %d to %d: a part of it is there twice or in the wrong place", r.last, rec.Index)
 	case rec.Index > r.last+1:
@@ -123,9 +131,28 @@ func (r *Recovery) entry(rec *wal.Record) (apply bool, err error) {
 
 // covered deals with an entry that the snapshot reaches past. What lay behind it
 // was overwritten when it was written.
-func (r *Recovery) covered(*wal.Record) error {
+func (r *Recovery) covered(rec *wal.Record) error {
 	r.tail, r.last = r.tail[:0], r.handed
+	r.met, r.apart = 0, false
+	if rec.Index == r.base.Index {
+		r.met = rec.Term
+	}
 	return nil
+}
+
+// otherHistory reports whether an entry behind the snapshot goes on from another entry
+// than the one that the snapshot ends with: the snapshot was received from the leader and
+// published, and the node ended before it was recorded that it replaces the log. Such
+// entries cannot be committed any more. By its term alone an entry shows it if the log
+// does not have the one before it.
+func (r *Recovery) otherHistory(rec *wal.Record) bool {
+	if !r.raft || r.base.Index == 0 || r.handed != r.base.Index {
+		return false
+	}
+	if rec.Index == r.base.Index+1 {
+		r.apart = r.met != 0 && r.met != r.base.Term || rec.Term < r.base.Term
+	}
+	return r.apart
 }
 
 func (r *Recovery) state(rec *wal.Record) error {
@@ -143,15 +170,19 @@ func (r *Recovery) state(rec *wal.Record) error {
 	return nil
 }
 
-// reset voids what was recorded before a snapshot was installed.
+// reset voids what was recorded before a snapshot was installed. It was published before
+// that, and is there, or a later one.
 func (r *Recovery) reset(rec *wal.Record) error {
 	index, err := decodeNumber(rec)
 	if err != nil {
 		return err
 	}
-	r.seen = max(r.seen, index)
+	if index > r.base.Index {
+		return r.fault("%s reaches index %d, but a snapshot at index %d was installed: it is missing; %s", r.source(), r.base.Index, index, advice)
+	}
 	r.tail = r.tail[:0]
 	r.last = r.handed
+	r.met, r.apart = 0, false
 	return nil
 }
 
@@ -216,6 +247,10 @@ func (r *Recovery) Gap() error { return r.gap }
 
 // Raft reports whether the group has a replica with a hard state, and which.
 func (r *Recovery) Raft() (HardState, bool) { return r.hard, r.raft && r.hard.Replica != 0 }
+
+// Apart reports whether the log holds another history than the snapshot. That the
+// snapshot replaces it is then to be recorded, before anything else is.
+func (r *Recovery) Apart() bool { return r.apart || r.raft && r.met != 0 && r.met != r.base.Term }
 
 // Gone is the highest id of a replica that was removed; 0 if none was.
 func (r *Recovery) Gone() uint64 { return r.gone }

@@ -121,6 +121,7 @@ func TestEntriesOfARaftGroupWaitUntilTheyAreCommitted(t *testing.T) {
 		tail    string
 		hard    HardState
 		gap     string
+		apart   bool
 	}{
 		"nothing is committed": {
 			recs: join(one(state(1, 1, 0)), run(1, 1, 2)), tail: "1@1 2@1", hard: HardState{Replica: 1, Term: 1},
@@ -163,7 +164,42 @@ func TestEntriesOfARaftGroupWaitUntilTheyAreCommitted(t *testing.T) {
 		},
 		"the snapshot that came is not there": {
 			recs: join(one(state(3, 1, 0)), run(1, 1), one(ResetRecord(1, 50, 4)), run(4, 51)),
-			gap:  "the log goes on at 51",
+			gap:  "a snapshot at index 50 was installed: it is missing",
+		},
+		"the snapshot that came is not there, and nothing came after it": {
+			base:    Base{Index: 1, Term: 1, Raft: true},
+			recs:    join(one(state(3, 1, 0)), run(1, 1, 2), one(state(3, 4, 2)), one(ResetRecord(1, 50, 4))),
+			applied: "2@1", gap: "a snapshot at index 50 was installed: it is missing",
+		},
+		"a snapshot came, and a crash before it was recorded left entries of another history": {
+			base: Base{Index: 3, Term: 4, Raft: true},
+			recs: join(one(state(3, 1, 0)), run(1, 1, 2, 3, 4, 5), one(state(3, 4, 0))),
+			hard: HardState{Replica: 3, Term: 4}, apart: true,
+		},
+		"of another history, the record of the snapshot's own index is gone": {
+			base: Base{Index: 3, Term: 4, Raft: true},
+			recs: join(run(1, 4, 5), one(state(3, 4, 0))),
+			hard: HardState{Replica: 3, Term: 4}, apart: true,
+		},
+		"another history of a higher term": {
+			base: Base{Index: 3, Term: 4, Raft: true},
+			recs: join(run(1, 1, 2, 3), run(5, 4, 5), one(state(3, 5, 0))),
+			hard: HardState{Replica: 3, Term: 5}, apart: true,
+		},
+		"nothing behind the snapshot, but another history before it": {
+			base: Base{Index: 3, Term: 4, Raft: true},
+			recs: join(run(1, 1, 2, 3), one(state(3, 4, 0))),
+			hard: HardState{Replica: 3, Term: 4}, apart: true,
+		},
+		"a start has recorded that the snapshot replaces another history": {
+			base:    Base{Index: 3, Term: 4, Raft: true},
+			recs:    join(run(1, 1, 2, 3, 4), one(state(3, 4, 0)), one(ResetRecord(1, 3, 4)), run(4, 4), one(state(3, 4, 4))),
+			applied: "4@4", hard: HardState{Replica: 3, Term: 4, Commit: 4},
+		},
+		"the leader has overwritten another history before the snapshot was needed": {
+			base:    Base{Index: 3, Term: 4, Raft: true},
+			recs:    join(run(1, 1, 2, 3, 4), run(4, 2, 3, 4), one(state(3, 4, 4))),
+			applied: "4@4", hard: HardState{Replica: 3, Term: 4, Commit: 4},
 		},
 		"committed and not there": {
 			recs:    join(one(state(1, 1, 0)), run(1, 1, 2), one(state(1, 1, 3))),
@@ -224,6 +260,9 @@ func TestEntriesOfARaftGroupWaitUntilTheyAreCommitted(t *testing.T) {
 			hard, raft := r.Raft()
 			if err != nil || tail.String() != c.tail || hard != c.hard || raft != (c.hard.Replica != 0) {
 				t.Errorf("tail %q, hard state %+v (raft: %v), %v", tail, hard, raft, err)
+			}
+			if r.Apart() != c.apart {
+				t.Errorf("the log and the snapshot are of different histories: %v", r.Apart())
 			}
 		})
 	}

@@ -1,10 +1,14 @@
 package replica
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/prakashpandey/vegadb/internal/command"
+)
 
 // What an operator is told of a failover is what has happened.
 func TestCountersTellWhatBecameOfAFailover(t *testing.T) {
-	c := newCluster(t, 3, 7)
+	c := newWorld(t, 3, 0, 7)
 	l := c.mustLead()
 	c.run(500)
 	if s := l.host.Stats(); s.Leaders != 1 || s.Followers != 0 || s.Won != 1 || s.Elections < 1 || s.LeaderChanges < 1 || s.Laggards != 0 {
@@ -19,7 +23,7 @@ func TestCountersTellWhatBecameOfAFailover(t *testing.T) {
 		t.Errorf("after a write and a read %+v", s)
 	}
 
-	l.cut = true
+	c.isolate(l, true)
 	l.host.Propose(testGroup, putEntry("k", "lost"), &lost, false)
 	l.host.Read(testGroup, &readTold{})
 	c.run(100)
@@ -34,15 +38,51 @@ func TestCountersTellWhatBecameOfAFailover(t *testing.T) {
 	if s := next.host.Stats(); next == l || s.Won != 1 || s.Laggards != 1 {
 		t.Errorf("the next leader counts %+v", s)
 	}
-	l.cut = false
+	c.isolate(l, false)
 	c.run(2000)
 	if s := next.host.Stats(); s.Laggards != 0 || s.MostLag != 0 {
 		t.Errorf("when all are back %+v", s)
 	}
-	next.host.Transfer(testGroup, l.id)
+	next.host.Transfer(testGroup, l.replica())
 	c.run(1000)
 	if s := next.host.Stats(); s.Transfers != 1 || s.Lost != 1 || s.Followers != 1 {
 		t.Errorf("after handing over %+v", s)
+	}
+}
+
+// told is a Waiter that remembers.
+type told struct {
+	results []command.Result
+	done    bool
+	err     error
+	early   bool
+}
+
+func (w *told) Result(_ int, r *command.Result) { w.results = append(w.results, *r) }
+func (w *told) Done()                           { w.done = true }
+func (w *told) Failed(err error)                { w.err = err }
+func (w *told) AckedByLeader()                  { w.early = true }
+
+func putEntry(k, v string) []byte {
+	return command.AppendPut(command.Begin(nil), []byte(k), []byte(v), command.PutOp{})
+}
+
+// A put that is content with the leader's word is answered without the majority, and
+// says so; anything else waits for it.
+func TestAPutThatWantsTheLeadersWordAloneDoesNotWaitForTheMajority(t *testing.T) {
+	c := newWorld(t, 3, 0, 5)
+	l := c.mustLead()
+	c.run(500)
+	c.isolate(l, true)
+	var early, late told
+	l.host.Propose(testGroup, putEntry("k", "v"), &early, true)
+	l.host.Propose(testGroup, putEntry("k2", "v"), &late, false)
+	c.run(150)
+	if !early.done || !early.early || len(early.results) != 1 || early.results[0].Version == 0 {
+		t.Errorf("answered %+v", early)
+	}
+	if late.done {
+		t.Error("a write that waits for the majority was answered without it")
 	}
 }
 

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"slices"
+
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/tracker"
 
@@ -74,19 +76,48 @@ func (h *Host) Progress(group uint32, f func(Progress)) {
 		if id == r.c.Hard.Replica {
 			return
 		}
+		active := r.active(id, &pr)
 		f(Progress{
-			ID: id, Match: pr.Match, Active: pr.RecentActive, Learner: typ == raft.ProgressTypeLearner,
+			ID: id, Match: pr.Match, Active: active, Learner: typ == raft.ProgressTypeLearner,
 			Snapshot: pr.State == tracker.StateSnapshot,
-			CaughtUp: pr.RecentActive && pr.State == tracker.StateReplicate && pr.Match+caughtUpWithin >= commit,
+			CaughtUp: active && pr.State == tracker.StateReplicate && pr.Match+caughtUpWithin >= commit,
 		})
 	})
+}
+
+// noteHeard remembers who is active: Raft forgets it once in an election time-out, and
+// has to hear from everybody anew.
+func (r *Raft) noteHeard() {
+	if r.role != raft.StateLeader {
+		r.heard = r.heard[:0]
+		return
+	}
+	old := r.host.now - r.host.electionMs()
+	r.heard = slices.DeleteFunc(r.heard, func(h heardAt) bool { return h.at < old })
+	r.rn.WithProgress(func(id uint64, _ raft.ProgressType, pr tracker.Progress) {
+		if !pr.RecentActive || id == r.c.Hard.Replica {
+			return
+		}
+		for i := range r.heard {
+			if r.heard[i].id == id {
+				r.heard[i].at = r.host.now
+				return
+			}
+		}
+		r.heard = append(r.heard, heardAt{id, r.host.now})
+	})
+}
+
+// active reports whether a replica has been heard from within an election time-out.
+func (r *Raft) active(id uint64, pr *tracker.Progress) bool {
+	return pr.RecentActive || slices.ContainsFunc(r.heard, func(h heardAt) bool { return h.id == id })
 }
 
 // slowest is the least that an active replica is known to have.
 func (r *Raft) slowest() uint64 {
 	least := r.applied
 	r.rn.WithProgress(func(id uint64, _ raft.ProgressType, pr tracker.Progress) {
-		if id != r.c.Hard.Replica && pr.RecentActive && pr.Match > 0 {
+		if id != r.c.Hard.Replica && pr.Match > 0 && r.active(id, &pr) {
 			least = min(least, pr.Match)
 		}
 	})
