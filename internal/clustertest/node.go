@@ -77,10 +77,7 @@ func (n *Node) Launch() error {
 
 // Start starts the server and waits until it is ready. A node that was retired stays as it is.
 func (n *Node) Start(ctx context.Context) error {
-	n.mu.Lock()
-	retired := n.retired
-	n.mu.Unlock()
-	if retired {
+	if n.isRetired() {
 		return nil
 	}
 	if err := n.Launch(); err != nil {
@@ -92,6 +89,9 @@ func (n *Node) Start(ctx context.Context) error {
 // WaitReady waits until /readyz says so.
 func (n *Node) WaitReady(ctx context.Context) error {
 	err := Poll(ctx, func() error {
+		if n.isRetired() {
+			return nil
+		}
 		if !n.Running() {
 			return Stop(fmt.Errorf("%s has ended:\n%s", n, n.Log(20)))
 		}
@@ -149,6 +149,12 @@ func (n *Node) Retire() {
 	n.retired = true
 	n.mu.Unlock()
 	n.Kill()
+}
+
+func (n *Node) isRetired() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.retired
 }
 
 // Wipe removes everything that the node has on disk. It must not run.

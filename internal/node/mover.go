@@ -83,7 +83,7 @@ func (w *worker) drive(st *replica.Status, pl *meta.Placement, now time.Time) *m
 		w.prefer(st, pl, now)
 		return nil
 	}
-	if st.Transferring || st.Conf.Joint() || st.Applied < st.Conf.Index {
+	if st.Transferring || st.Conf.Joint() || !st.Sealed {
 		return nil
 	}
 	if st.Conf.Index != pl.ActualIndex {

@@ -19,7 +19,7 @@ func TestANodeWhoseDiskHangsGivesUpItsLeadershipsUntilItAnswers(t *testing.T) {
 	var stuck *Node
 	eventually(t, "the preferred leader leads", func() bool {
 		stuck = c.leader(p)
-		return stuck.meta.view.Load().Group(uint64(p)+1).Target[0].Node == stuck.cluster.self
+		return stuck.meta.view.Load().Group(uint64(p) + 1).Target[0].Node == stuck.cluster.self
 	})
 	hook := c.hooks[slices.Index(c.nodes, stuck)]
 	release := make(chan struct{})

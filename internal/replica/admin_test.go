@@ -19,7 +19,7 @@ func (a *admin) look() {
 		return
 	}
 	s, _ := l.status()
-	if !s.Conf.Joint() && s.Applied >= s.Conf.Index && (a.reported == nil || s.Conf.Index > a.reported.Index) {
+	if !s.Conf.Joint() && s.Sealed && (a.reported == nil || s.Conf.Index > a.reported.Index) {
 		a.reported = s.Conf
 	}
 	if !a.dropping {

@@ -97,6 +97,11 @@ type Raft struct {
 
 	reads readQueue
 
+	// sealAt is the end of the log when conf was applied here: see sealed. To have an entry
+	// behind it, seal asks for one without content.
+	sealAt uint64
+	seal   bool
+
 	// transferring is when a leader began to hand over; 0: it does not. transferTerm is
 	// the term in which one did last: the message that tells the other to stand for election
 	// may still be on its way, and voters answer to that whatever lease there is. So there
@@ -241,6 +246,7 @@ func (r *Raft) work(fx *Effects) error {
 		fx.Sync = true
 	}
 	for {
+		r.proposeSeal()
 		r.proposeQueued()
 		r.startReads()
 		if !r.rn.HasReady() {
@@ -437,7 +443,7 @@ func (r *Raft) applyEntry(e *raftpb.Entry, fx *Effects) error {
 		if err != nil {
 			return err
 		}
-		r.conf = next
+		r.conf, r.sealAt, r.seal = next, r.log.last(), true
 		r.log.conf = next.confState()
 		r.c.Machine.Advance(e.GetIndex(), e.GetTerm(), next)
 		fx.changed(r.c.Group)
@@ -456,6 +462,13 @@ func (r *Raft) applyEntry(e *raftpb.Entry, fx *Effects) error {
 	}
 	return nil
 }
+
+// sealed reports, on the leader, whether its configuration outlives a crash of everybody:
+// an entry that was appended after the configuration had been applied here has been
+// committed. Whoever appended that had been told that the configuration is committed, and
+// has both on disk. Until then all of the group could come up with the configuration before
+// it, and need a majority of that: the replicas that are no longer in the group too.
+func (r *Raft) sealed() bool { return r.applied > r.sealAt && r.appliedTerm == r.term }
 
 // takePending returns who waits for the committed entry at index, if it is the one that
 // was proposed here. Another one in its place means that the proposal is lost for good.
@@ -486,6 +499,14 @@ func (r *Raft) skipPending(index uint64) {
 
 // maxProposal is how many bytes of entries are proposed in one step.
 const maxProposal = 1 << 20
+
+// proposeSeal proposes the entry that seals the configuration.
+func (r *Raft) proposeSeal() {
+	if !r.seal || r.role != raft.StateLeader || r.transferring != 0 {
+		return
+	}
+	r.seal = r.rn.Propose(nil) != nil
+}
 
 // proposeQueued gives Raft what it will take.
 func (r *Raft) proposeQueued() {

@@ -22,6 +22,7 @@ type Status struct {
 	Last         uint64
 	Transferring bool
 	Installing   bool
+	Sealed       bool // of a leader: Conf is known, on disk, to a majority of its voters
 	Conf         *Configuration
 	LogBytes     int64
 }
@@ -54,7 +55,7 @@ func (h *Host) Status(group uint32) (Status, bool) {
 	s := Status{
 		Group: group, Replica: r.c.Hard.Replica, Leader: r.lead, Leads: r.role == raft.StateLeader,
 		Term: b.GetTerm(), Commit: b.GetCommit(), Applied: r.applied, Last: r.log.last(),
-		Transferring: r.transferring != 0, Installing: r.installing, Conf: r.conf, LogBytes: r.log.bytes,
+		Sealed: r.role == raft.StateLeader && r.sealed(), Transferring: r.transferring != 0, Installing: r.installing, Conf: r.conf, LogBytes: r.log.bytes,
 	}
 	if r.lead != 0 {
 		s.LeaderNode, _ = r.nodeOf(r.lead)
