@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -82,9 +83,10 @@ func around(rng *rand.Rand, d time.Duration) time.Duration {
 // Pick chooses the victim of a fault.
 type Pick func(ctx context.Context, c *Cluster, rng *rand.Rand) (*Node, error)
 
-// AnyNode picks among all nodes that run.
+// AnyNode picks among all nodes that run. Those that are being started for the first time are left alone: whoever starts
+// them waits for them.
 func AnyNode(_ context.Context, c *Cluster, rng *rand.Rand) (*Node, error) {
-	running := c.running()
+	running := slices.DeleteFunc(c.running(), func(n *Node) bool { return !n.serves() })
 	if len(running) == 0 {
 		return nil, errors.New("no node runs")
 	}

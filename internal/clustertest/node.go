@@ -33,6 +33,7 @@ type Node struct {
 	mu      sync.Mutex
 	process *process // the present run, or the last; nil: none so far. guarded by mu
 	asked   bool     // it was told to end. guarded by mu
+	served  bool     // it has been ready once. guarded by mu
 	retired bool     // it is not a member any more, and not to be started again. guarded by mu
 }
 
@@ -100,7 +101,17 @@ func (n *Node) WaitReady(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s is not ready: %w", n, err)
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.served = true
 	return nil
+}
+
+// serves reports whether the node runs and has been ready before.
+func (n *Node) serves() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.served && n.process != nil && !n.process.ended()
 }
 
 func (n *Node) ready(ctx context.Context) error {
