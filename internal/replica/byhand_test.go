@@ -170,6 +170,16 @@ func (b *byHand) ack() {
 	b.work()
 }
 
+// acksOf has replicas say that they have everything.
+func (b *byHand) acksOf(ids ...uint64) {
+	for _, id := range ids {
+		m := newMessage(raftpb.MsgAppResp, id, b.status().Term)
+		m.Index = proto.Uint64(b.status().Last)
+		b.hear(m)
+	}
+	b.work()
+}
+
 // beat has replica 2 answer heartbeats.
 func (b *byHand) beat() {
 	for _, m := range b.sent(raftpb.MsgHeartbeat) {

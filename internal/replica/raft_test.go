@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
@@ -65,25 +64,23 @@ func TestAnOverwrittenProposalIsUnknownUntilAnotherIsCommittedInItsPlace(t *test
 			b := newByHand(t, voters(3), nil)
 			term := b.lead()
 			b.ack()
+			first := b.status().Last + 1
 			var w told
+			b.h.Propose(testGroup, putEntry("k", "another"), nil, false)
+			b.h.Propose(testGroup, putEntry("k", "another"), nil, false)
 			b.h.Propose(testGroup, putEntry("k", "mine"), &w, false)
 			b.work()
-			last := b.status().Last
-			b.appends(3, term+1, last-1, term, 0, term+1) // another leader
+			b.appends(3, term+1, first-1, term, 0, term+1) // another leader
 			b.work()
 			if w.done || w.err != nil {
 				t.Fatalf("answered too early: %+v", w)
 			}
 			if c.commits {
-				m := newMessage(raftpb.MsgHeartbeat, 3, term+1)
-				m.Commit = proto.Uint64(last)
-				b.hear(m)
+				b.appends(3, term+1, first, term+1, first+2, term+1, term+1)
 				b.work()
 			} else {
-				b.lead()
-				b.h.Propose(testGroup, putEntry("k", "later"), nil, false) // behind the entry with which it leads
-				b.work()
-				b.pass(2500)
+				b.lead() // by an entry without content
+				b.h.Propose(testGroup, putEntry("k", "in its place"), nil, false)
 				b.work()
 			}
 			if !errors.Is(w.err, c.want) {
@@ -137,219 +134,6 @@ func TestAProposalLostWhileLeadershipWasAwayIsGivenUp(t *testing.T) {
 		if ws[i].err == nil {
 			t.Errorf("proposal %d is not answered", i)
 		}
-	}
-}
-
-// What a snapshot covers may have been committed.
-func TestAProposalHiddenInASnapshotIsUnknown(t *testing.T) {
-	b := newByHand(t, voters(3), nil)
-	term := b.lead()
-	b.ack()
-	var w told
-	b.h.Propose(testGroup, putEntry("k", "mine"), &w, false)
-	b.work()
-	index := b.status().Last + 10
-	if !b.h.SnapshotArrived(nodeID(3), testGroup, 1, 3, term+1, index, term+1, voters(3)) {
-		t.Fatal("the snapshot is not taken")
-	}
-	b.work()
-	if b.install == nil || b.install.Index != index {
-		t.Fatalf("to be installed: %+v", b.install)
-	}
-	b.h.Installed(testGroup, index, term+1, 0)
-	b.appends(3, term+1, index, term+1, index+1, term+1)
-	b.work()
-	if !errors.Is(w.err, ErrUnknown) {
-		t.Errorf("answered %v", w.err)
-	}
-}
-
-func TestASnapshotIsRecordedWithItsCommitIndex(t *testing.T) {
-	b := newByHand(t, voters(3), nil)
-	b.appends(2, 2, 1, 1, 1, 2)
-	b.work()
-	b.records = nil
-	b.h.SnapshotArrived(nodeID(2), testGroup, 1, 2, 2, 50, 2, voters(3))
-	b.work()
-	if len(b.records) != 2 || b.records[0].Type != RecordReset || b.records[1].Type != RecordState {
-		t.Fatalf("%+v", b.records)
-	}
-	if h, err := decodeHardState(&b.records[1]); err != nil || h.Commit != 50 {
-		t.Errorf("%+v, %v", h, err)
-	}
-}
-
-// Leaders of two terms may each send one.
-func TestOfTwoSnapshotsThatArriveTogetherOneIsTaken(t *testing.T) {
-	b := newByHand(t, voters(3), nil)
-	b.appends(2, 2, 1, 1, 1, 2)
-	b.work()
-	first := &Configuration{Index: 40, Voters: []uint64{1, 2}, nodes: voters(2).nodes}
-	if !b.h.SnapshotArrived(nodeID(2), testGroup, 1, 2, 2, 50, 2, first) {
-		t.Error("the first is not taken")
-	}
-	if b.h.SnapshotArrived(nodeID(3), testGroup, 1, 3, 3, 45, 2, voters(3)) {
-		t.Error("the second is taken, too")
-	}
-	b.work()
-	b.h.Installed(testGroup, 50, 2, 0)
-	if s := b.status(); s.Conf != first || s.Applied != 50 {
-		t.Errorf("applied %d with %+v", s.Applied, s.Conf)
-	}
-}
-
-func TestASnapshotOfAnEarlierLeaderIsRefused(t *testing.T) {
-	b := newByHand(t, voters(3), nil)
-	b.appends(2, 5, 1, 1, 1, 5)
-	b.work()
-	if b.h.SnapshotArrived(nodeID(3), testGroup, 1, 3, 4, 50, 4, voters(3)) {
-		t.Error("taken")
-	}
-	b.work()
-	if !b.h.SnapshotArrived(nodeID(2), testGroup, 1, 2, 5, 60, 5, voters(3)) {
-		t.Error("one of the leader is not taken after it")
-	}
-}
-
-// Fault 27: whoever is told to stand for election is voted for whatever lease there is,
-// and may be told late.
-func TestNoLeaseIsTakenInATermInWhichLeadershipWasToBeHandedOver(t *testing.T) {
-	b := newByHand(t, voters(3), nil)
-	b.lead()
-	b.ack()
-	read := func() {
-		var w told
-		b.h.Read(testGroup, &w)
-		b.work()
-		b.beat()
-		if !w.done {
-			t.Fatalf("the read is not confirmed: %+v", w)
-		}
-	}
-	read()
-	if b.lease <= b.now {
-		t.Fatal("no lease")
-	}
-	b.h.Transfer(testGroup, 2)
-	if b.lease != 0 {
-		t.Error("the lease is kept while leadership is handed over")
-	}
-	for range 30 { // it is not taken up, and the leader goes on
-		b.beat()
-		b.pass(50)
-	}
-	if s := b.status(); !s.Leads || s.Transferring {
-		t.Fatalf("%+v", s)
-	}
-	if read(); b.lease != 0 {
-		t.Error("a lease is taken although the other may still be told to stand for election")
-	}
-}
-
-// A lease ends before any voter that has confirmed it gives its vote to another, even one
-// that makes up for a pause just then, and whatever the speeds of the clocks.
-func TestALeaseEndsBeforeAVoterForgetsTheLeader(t *testing.T) {
-	for phase := int64(1); phase <= 50; phase++ {
-		b := newByHand(t, voters(3), nil)
-		b.pass(1000) // it has not just started
-		began := b.now
-		b.hear(newMessage(raftpb.MsgHeartbeat, 2, 2))
-		for range MaxTicks {
-			b.h.Tick()
-		}
-		b.work()
-		for tick := began + phase; ; tick += 50 {
-			b.out = nil
-			b.now = tick
-			b.h.Now(tick)
-			b.h.Tick()
-			b.work()
-			ask := newMessage(raftpb.MsgPreVote, 3, 3)
-			ask.Index, ask.LogTerm = proto.Uint64(9), proto.Uint64(9)
-			b.hear(ask)
-			b.work()
-			if votes := b.sent(raftpb.MsgPreVoteResp); len(votes) > 0 && !votes[0].GetReject() {
-				if slowest := b.h.leaseMs() * 10 / 9; tick-began < slowest {
-					t.Errorf("a vote after %d ms, leases last up to %d", tick-began, slowest)
-				}
-				break
-			}
-			if tick > began+5000 {
-				t.Fatal("no vote at all")
-			}
-		}
-	}
-}
-
-func TestAReplicaThatHasJustStartedGivesNoVote(t *testing.T) {
-	b := newByHand(t, voters(3), nil)
-	ask := func() int {
-		for _, kind := range []raftpb.MessageType{raftpb.MsgPreVote, raftpb.MsgVote} {
-			m := newMessage(kind, 3, 3)
-			m.Index, m.LogTerm = proto.Uint64(9), proto.Uint64(9)
-			b.hear(m)
-		}
-		b.work()
-		return len(b.sent(raftpb.MsgPreVoteResp)) + len(b.sent(raftpb.MsgVoteResp))
-	}
-	b.pass(550)
-	if ask() > 0 {
-		t.Error("a vote before an election time-out has passed")
-	}
-	b.pass(50)
-	if ask() == 0 {
-		t.Error("no vote after it")
-	}
-}
-
-// A response of a higher term would have a follower forget its leader, and with that that
-// the leader's lease may still run.
-func TestAFollowerKeepsItsLeaderWhateverResponsesItGets(t *testing.T) {
-	b := newByHand(t, voters(3), nil)
-	b.hear(newMessage(raftpb.MsgHeartbeat, 2, 2))
-	b.work()
-	for _, kind := range []raftpb.MessageType{raftpb.MsgPreVoteResp, raftpb.MsgVoteResp, raftpb.MsgAppResp, raftpb.MsgHeartbeatResp} {
-		m := newMessage(kind, 3, 9)
-		m.Reject = proto.Bool(true)
-		b.hear(m)
-		b.work()
-		if s := b.status(); s.Leader != 2 || s.Term != 2 {
-			t.Errorf("after a %v: leader %d, term %d", kind, s.Leader, s.Term)
-		}
-	}
-}
-
-// Raft answers reads of a group with one voter at once: before it is known what was
-// committed in an earlier life.
-func TestTheOnlyVoterReadsNothingBeforeItHasCommittedInItsTerm(t *testing.T) {
-	conf := &Configuration{Voters: []uint64{1}, Learners: []uint64{2}, nodes: voters(2).nodes}
-	b := newByHand(t, conf, func(c *RaftConfig) {
-		c.Entries = []Entry{{Type: RecordEntry, Term: 1, Index: 2, Payload: putEntry("k", "acknowledged")}}
-	})
-	b.slow = true
-	for range 100 {
-		b.pass(50)
-		if b.status().Leads {
-			break
-		}
-		b.h.Persisted(b.h.batch)
-	}
-	var w told
-	b.h.Read(testGroup, &w)
-	asks := &raftpb.Message{Type: raftpb.MsgReadIndex.Enum(), From: proto.Uint64(2), Entries: []*raftpb.Entry{{Data: []byte("12345678")}}}
-	b.hear(asks)
-	b.work()
-	if w.done || len(b.sent(raftpb.MsgReadIndexResp)) > 0 {
-		t.Fatalf("answered with %d entries applied", len(b.applied))
-	}
-	b.slow = false
-	b.h.Persisted(b.h.batch)
-	b.work()
-	b.hear(asks)
-	b.work()
-	answers := b.sent(raftpb.MsgReadIndexResp)
-	if !w.done || len(answers) != 1 || answers[0].GetIndex() < 2 || len(b.applied) != 1 {
-		t.Errorf("%+v, %v, %d applied", w, answers, len(b.applied))
 	}
 }
 
@@ -493,95 +277,63 @@ func TestAConfigurationIsSealedByAnEntryBehindIt(t *testing.T) {
 	}
 }
 
-// A leader without a majority steps down; what it may hold until then is bounded, and so is
-// what one keeps for laggards.
-func TestTheLogInMemoryIsBounded(t *testing.T) {
+func TestAVoteIsRecordedBeforeItIsGiven(t *testing.T) {
 	b := newByHand(t, voters(3), nil)
-	b.lead()
-	b.ack()
-	for range 200 {
-		b.h.Propose(testGroup, putEntry("k", strings.Repeat("x", 1000)), nil, false)
-		b.work()
-		b.ack()
-		b.beat()
-		b.pass(50)
+	b.pass(700)
+	ask := newMessage(raftpb.MsgVote, 3, 3)
+	b.hear(ask) // lacks what this one has
+	b.work()
+	b.sent(raftpb.MsgVoteResp)
+	b.slow = true
+	ask = newMessage(raftpb.MsgVote, 2, 3)
+	ask.Index, ask.LogTerm = proto.Uint64(9), proto.Uint64(2)
+	b.hear(ask)
+	b.work()
+	if len(b.sent(raftpb.MsgVoteResp)) > 0 {
+		t.Error("it is given before it is durable")
 	}
-	if most := b.h.hardKeepBytes() + 10_000; b.h.Held() > most {
-		t.Errorf("%d bytes are held, at most %d should be", b.h.Held(), most)
+	h, err := decodeHardState(&b.records[len(b.records)-1])
+	if err != nil || h.Term != 3 || h.Vote != 2 {
+		t.Errorf("recorded last: %+v, %v", h, err)
+	}
+	b.h.Persisted(b.h.batch)
+	b.work()
+	if len(b.sent(raftpb.MsgVoteResp)) != 1 {
+		t.Error("it is not given when it is durable")
 	}
 }
 
-// raft.Storage's contract at the edges, which Raft relies on.
-func TestTheLogInMemoryAtItsEdges(t *testing.T) {
-	var l memLog
-	entries := func(term uint64, indexes ...uint64) (all []*raftpb.Entry) {
-		for _, i := range indexes {
-			all = append(all, (&Entry{Type: RecordEntry, Term: term, Index: i, Payload: []byte("12345")}).pb())
-		}
-		return all
-	}
-	l.reset(10, 2)
-	check := func(step string, first, last uint64, terms ...uint64) {
-		t.Helper()
-		f, _ := l.FirstIndex()
-		e, _ := l.LastIndex()
-		if f != first || e != last {
-			t.Errorf("%s: %d to %d, want %d to %d", step, f, e, first, last)
-		}
-		for i, want := range terms {
-			if got, err := l.Term(first - 1 + uint64(i)); err != nil || got != want {
-				t.Errorf("%s: term of %d is %d (%v), want %d", step, first-1+uint64(i), got, err, want)
-			}
-		}
-		if _, err := l.Term(first - 2); !errors.Is(err, raft.ErrCompacted) {
-			t.Errorf("%s: before the first: %v", step, err)
-		}
-		if _, err := l.Term(last + 1); !errors.Is(err, raft.ErrUnavailable) {
-			t.Errorf("%s: behind the last: %v", step, err)
-		}
-		if _, err := l.Entries(first-1, last+1, 1<<20); !errors.Is(err, raft.ErrCompacted) {
-			t.Errorf("%s: entries from before the first: %v", step, err)
-		}
-		if _, err := l.Entries(first, last+2, 1<<20); !errors.Is(err, raft.ErrUnavailable) {
-			t.Errorf("%s: entries to behind the last: %v", step, err)
-		}
-		want := int64(0)
-		for _, e := range l.entries {
-			want += entryBytes(e)
-		}
-		if l.bytes != want {
-			t.Errorf("%s: %d bytes are counted, %d are there", step, l.bytes, want)
+// Log time does not go back with a new leader, whatever its clock says.
+func TestALeadersStampsAreNotBehindThoseOfOthers(t *testing.T) {
+	const ahead = 1 << 40
+	for name, learn := range map[string]func(b *byHand){
+		"from an entry": func(b *byHand) {
+			m := newMessage(raftpb.MsgApp, 2, 2)
+			m.Index, m.LogTerm, m.Commit = proto.Uint64(1), proto.Uint64(1), proto.Uint64(2)
+			e := (&Entry{Type: RecordEntry, Term: 2, Index: 2, Payload: putEntry("k", "v")}).pb()
+			setStampAt(e.Data, 8, ahead)
+			m.Entries = []*raftpb.Entry{e}
+			b.hear(m)
+			b.work()
+		},
+		"from a snapshot": func(b *byHand) {
+			b.h.SnapshotArrived(nodeID(2), testGroup, 1, 2, 2, 50, 2, voters(3))
+			b.work()
+			b.h.Installed(testGroup, 50, 2, ahead)
+			b.work()
+		},
+	} {
+		b := newByHand(t, voters(3), nil)
+		learn(b)
+		b.lead()
+		b.ack()
+		e := putEntry("k", "v")
+		setStampAt(e, 8, 5)
+		b.h.Propose(testGroup, e, nil, false)
+		b.work()
+		entries := slices.DeleteFunc(b.records, func(r wal.Record) bool { return r.Type != RecordEntry })
+		if got := stampAt(entries[len(entries)-1].Payload, 8); got < ahead {
+			t.Errorf("%s: stamped %d", name, got)
 		}
 	}
-	check("after a snapshot", 11, 10, 2)
-	l.append(entries(3, 11, 12, 13))
-	check("entries", 11, 13, 2, 3, 3, 3)
-	held, _ := l.Entries(11, 14, 1<<20)
-	l.append(entries(4, 12))
-	check("overwritten", 11, 12, 2, 3, 4)
-	if held[1].GetTerm() != 3 {
-		t.Error("what Raft holds has changed")
-	}
-	l.append(entries(4, 13, 14, 15))
-	if got, _ := l.Entries(11, 16, uint64(2*entryBytes(held[0]))); len(got) != 2 {
-		t.Errorf("%d entries of two entries' size", len(got))
-	}
-	if got, _ := l.Entries(11, 16, 1); len(got) != 1 {
-		t.Errorf("%d entries of too little size", len(got))
-	}
-	l.compact(13)
-	check("compacted", 14, 15, 4, 4, 4)
-	l.compact(12)
-	check("compacted to before that", 14, 15, 4, 4, 4)
-	l.append(entries(4, 13, 14, 15, 16)) // the first is given up already
-	check("reaching before the first", 14, 16, 4, 4, 4, 4)
-	l.append(entries(4, 12, 13))
-	check("before the first alone", 14, 16, 4, 4, 4, 4)
-	l.compact(16)
-	check("all of it", 17, 16, 4)
-	if !slices.Equal(l.entries, nil) {
-		t.Errorf("%d entries are left", len(l.entries))
-	}
-	l.reset(40, 6)
-	check("another snapshot", 41, 40, 6)
 }

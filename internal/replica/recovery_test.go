@@ -157,6 +157,11 @@ func TestEntriesOfARaftGroupWaitUntilTheyAreCommitted(t *testing.T) {
 			recs: join(one(state(3, 1, 0)), run(1, 1, 2, 3, 4), one(ResetRecord(1, 2, 4)), one(state(3, 4, 2)), run(4, 3)),
 			tail: "3@4", hard: HardState{Replica: 3, Term: 4, Commit: 2},
 		},
+		"a snapshot that came ends what was behind it": {
+			base: Base{Index: 2, Term: 1, Raft: true},
+			recs: join(one(state(3, 1, 0)), run(1, 1, 2, 3, 4), one(ResetRecord(1, 2, 1)), one(state(3, 4, 2))),
+			hard: HardState{Replica: 3, Term: 4, Commit: 2},
+		},
 		"a snapshot came, and a crash before it was recorded": {
 			base: Base{Index: 50, Term: 4, Raft: true},
 			recs: join(one(state(3, 1, 0)), run(1, 1, 2, 3), one(state(3, 4, 2))),
