@@ -11,6 +11,7 @@ import (
 type Vega struct {
 	client  *client.Client
 	reads   []client.Option
+	writes  []client.Option
 	batches sync.Pool // *client.Batch, reused as rueidis reuses its commands
 }
 
@@ -28,6 +29,11 @@ func (v *Vega) Reading(options ...client.Option) *Vega {
 	return &Vega{client: v.client, reads: options, batches: sync.Pool{New: v.batches.New}}
 }
 
+// Writing is the same client with options for Set.
+func (v *Vega) Writing(options ...client.Option) *Vega {
+	return &Vega{client: v.client, writes: options, batches: sync.Pool{New: v.batches.New}}
+}
+
 // Client is what it is made of.
 func (v *Vega) Client() *client.Client { return v.client }
 
@@ -39,7 +45,7 @@ func (v *Vega) Get(ctx context.Context, key string) error {
 
 // Set implements Library.
 func (v *Vega) Set(ctx context.Context, key, value string) error {
-	_, err := v.client.Put(ctx, key, []byte(value))
+	_, err := v.client.Put(ctx, key, []byte(value), v.writes...)
 	return err
 }
 

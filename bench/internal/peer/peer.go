@@ -32,6 +32,7 @@ const (
 	InMemory Durability = "in-memory" // nothing is written to disk
 	EverySec Durability = "everysec"  // written before the reply, fsynced once a second
 	Always   Durability = "always"    // fsynced before the reply
+	Never    Durability = "never"     // written before the reply, fsynced when the system likes
 )
 
 // Server is one running server.

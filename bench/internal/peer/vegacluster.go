@@ -15,7 +15,8 @@ import (
 // VegaCluster starts three vega-servers with three replicas of each partition.
 type VegaCluster struct {
 	Program string
-	Debug   bool // serve profiles on the admin port
+	Fsync   Durability // empty: Always
+	Debug   bool       // serve profiles on the admin port
 }
 
 // Name implements ClusterKind.
@@ -64,7 +65,11 @@ func (v VegaCluster) add(c *Cluster) error {
 
 // args keeps the server's defaults; those that the comparison rests on are said all the same.
 func (v VegaCluster) args(s *Server, members []string) []string {
-	args := append(vegaArgs(s, Always), "--peer-addr", s.PeerAddr, "--replicas", "3")
+	fsync := v.Fsync
+	if fsync == "" {
+		fsync = Always
+	}
+	args := append(vegaArgs(s, fsync), "--peer-addr", s.PeerAddr, "--replicas", "3")
 	if len(members) > 0 {
 		args = append(args, "--join", strings.Join(members, ","))
 	}

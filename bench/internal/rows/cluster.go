@@ -41,6 +41,7 @@ func Cluster() []Row {
 		redisWritesRow(),
 		failoverRow(),
 		joinRow(),
+		dialsRow(),
 	}
 }
 

@@ -16,8 +16,8 @@ func TestEveryRowAboutAClusterIsNamedOnce(t *testing.T) {
 		}
 		seen[r.Name] = true
 	}
-	if len(Cluster()) != 5 {
-		t.Errorf("%d rows, want the 5 of the plan", len(Cluster()))
+	if len(Cluster()) != 6 {
+		t.Errorf("%d rows, want the 5 of the plan and the dials", len(Cluster()))
 	}
 }
 
