@@ -69,7 +69,6 @@ type cluster struct {
 
 	mu      sync.Mutex
 	resting map[ring.NodeID]bool // peers that want no leadership, see rests. Guarded by mu
-	arrived map[uint32]arrival   // snapshots received and not installed yet. Guarded by mu
 	gone    map[uint32]uint64    // by group, the highest id of a replica that was removed here. Guarded by mu
 
 	sends     sync.Map // by group: *sent
@@ -81,6 +80,9 @@ type cluster struct {
 	cancel    context.CancelFunc
 	// mover's memory, the worker's own.
 	steps map[uint32]step
+	// arrived are snapshots that a group has accepted and that are about to be installed. The
+	// worker's own.
+	arrived map[uint32]arrival
 }
 
 // sign is the last sign of life of one run of a node.

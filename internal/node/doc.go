@@ -28,6 +28,8 @@
 //
 //	Partition.mu → store stripe locks
 //	Partition.mu → the log's queue lock
+//	Partition.snapshotting → Partition.publishing → Partition.mu
+//	Partition.snapshotting → Node.shortening
 //
 // Several partitions are locked in ascending order. Node.life, which orders Load
 // and Close, is never held together with these.

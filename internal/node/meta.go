@@ -30,6 +30,8 @@ type metaReplica struct {
 	// changed is called after each command, without locks held.
 	changed func()
 
+	// snapshotting is held while a snapshot is written: the snapshotter's, or one for a laggard.
+	snapshotting  sync.Mutex
 	snapshotIndex atomic.Uint64
 }
 

@@ -26,7 +26,11 @@ type Partition struct {
 	replacing bool
 
 	// snapshotting is held while a snapshot is written: the snapshotter's, or one for a backup.
+	// Both it and publishing are held while the partition is dropped.
 	snapshotting sync.Mutex
+	// publishing is held from when a received snapshot is about to be published until the
+	// worker has decided on it.
+	publishing sync.Mutex
 	// snapshotIndex is what the newest published snapshot covers.
 	snapshotIndex atomic.Uint64
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -105,7 +106,9 @@ func (n *Node) snapshotSince(ctx context.Context, group uint32, first uint64) (s
 	return filepath.Join(n.dir.SnapshotDir(), snapshot.FileName(group, p.snapshotIndex.Load())), nil
 }
 
-// Snapshot takes a snapshot that a leader sends.
+// Snapshot takes a snapshot that a leader sends. Its file is published only if it is of
+// use to the replica it is for, and only together with the worker's decision on it may a
+// drop of the replica come: a file must not outlive what it is of.
 func (h *peerHandler) Snapshot(ctx context.Context, from ring.NodeID, header []byte, size int64, body io.Reader) error {
 	n := (*Node)(h)
 	if len(header) != snapHeaderBytes {
@@ -116,46 +119,68 @@ func (h *peerHandler) Snapshot(ctx context.Context, from ring.NodeID, header []b
 	}
 	group := binary.LittleEndian.Uint32(header)
 	to, sender, term := binary.LittleEndian.Uint64(header[4:]), binary.LittleEndian.Uint64(header[12:]), binary.LittleEndian.Uint64(header[20:])
-	wanted := false
-	n.worker.ask(func() {
-		st, ok := n.worker.host.Status(group)
-		wanted = ok && st.Replica == to && !st.Installing
-	})
-	if !wanted {
-		return fmt.Errorf("no replica %d of group %d here", to, group)
+	if err := n.wants(group, to, term, math.MaxUint64); err != nil {
+		return err
 	}
+	var conf *replica.Configuration
+	release := func() {}
+	defer func() { release() }()
 	info, err := snapshot.Receive(ctx, n.fs, n.dir.SnapshotDir(), body, size, func(m snapshot.Meta) error {
 		if m.Group != group || m.Cluster != n.dir.Cluster || int(m.Partitions) != len(n.partitions) {
 			return errors.New("it is another group's or another cluster's")
 		}
 		return nil
-	}, snapshot.ReceiveOptions{})
+	}, snapshot.ReceiveOptions{BeforePublish: func(ctx context.Context, info snapshot.Info) (err error) {
+		if conf, err = configurationOf(group, info.Meta); err != nil {
+			return err
+		}
+		if group > 0 {
+			p := n.partitions[group-1]
+			p.publishing.Lock()
+			release = p.publishing.Unlock
+		}
+		if err := n.wants(group, to, term, info.Index); err != nil {
+			return err
+		}
+		// The replica's first hard state was appended at the latest when the worker answered
+		// for the first time: a start that finds the snapshot of a group with peers must find
+		// that, too. See checkWhole.
+		return n.log.Sync(ctx)
+	}})
 	if err != nil {
 		n.cluster.transfers.receiveFailed.Add(1)
 		return err
 	}
 	n.cluster.transfers.received.Add(1)
 	n.cluster.transfers.receivedBytes.Add(uint64(info.Bytes))
-	f, _, m, err := snapshot.OpenForSend(n.fs, info.Path)
-	if err != nil {
-		return err
-	}
-	f.Close()
-	conf, err := configurationOf(group, m)
-	if err != nil {
-		return err
-	}
-	n.cluster.mu.Lock()
-	n.cluster.arrived[group] = arrival{info.Path, m}
-	n.cluster.mu.Unlock()
 	taken := false
 	n.worker.ask(func() {
-		taken = n.worker.host.SnapshotArrived(from, group, to, sender, term, m.Index, m.Term, conf)
+		taken = n.worker.host.SnapshotArrived(from, group, to, sender, term, info.Index, info.Term, conf)
+		if taken { // not before: another one may be about to be installed
+			n.cluster.arrived[group] = arrival{info.Path, info.Meta}
+		}
 	})
 	if !taken {
-		return fmt.Errorf("replica %d of group %d has no use for it any more", to, group)
+		return n.noUse(group, to)
 	}
 	return nil
+}
+
+// wants says why a snapshot up to index is of no use to a replica here.
+func (n *Node) wants(group uint32, to, term, index uint64) error {
+	wanted := false
+	n.worker.ask(func() {
+		st, ok := n.worker.host.Status(group)
+		wanted = ok && st.Replica == to && !st.Installing && st.Term <= term && st.Commit < index
+	})
+	if !wanted {
+		return n.noUse(group, to)
+	}
+	return nil
+}
+
+func (n *Node) noUse(group uint32, to uint64) error {
+	return fmt.Errorf("replica %d of group %d on node %s has no use for it: it has a newer state, or is gone", to, group, n.nodeID)
 }
 
 // configurationOf is who belongs to the group as of its snapshot.
@@ -176,10 +201,8 @@ func configurationOf(group uint32, m snapshot.Meta) (*replica.Configuration, err
 
 // startInstalling loads a received snapshot in the background. On the worker.
 func (n *Node) startInstalling(in replica.Install) {
-	n.cluster.mu.Lock()
 	a := n.cluster.arrived[in.Group]
 	delete(n.cluster.arrived, in.Group)
-	n.cluster.mu.Unlock()
 	if a.meta.Index != in.Index {
 		n.fatal("install a snapshot", fmt.Errorf("group %d: wanted index %d, received %d", in.Group, in.Index, a.meta.Index))
 		return
@@ -245,6 +268,8 @@ func putInto(t *store.Table) snapshot.Sink {
 
 // snapshotMeta writes a snapshot of the meta group unless the newest one says it all.
 func (n *Node) snapshotMeta(ctx context.Context) error {
+	n.meta.snapshotting.Lock()
+	defer n.meta.snapshotting.Unlock()
 	state, b := n.meta.snapshotState()
 	if b == nil || state.Index == n.meta.snapshotIndex.Load() {
 		return nil
@@ -274,8 +299,13 @@ func (nothing) Len() int { return 0 }
 func (nothing) Next([]store.Entry) []store.Entry { return nil }
 
 // dropPartition empties a partition and removes all there is of it on disk. That its
-// replica is gone is durable in the log already.
+// replica is gone is durable in the log already. Snapshots that are being written or
+// received are over before: none may be published of what is gone.
 func (n *Node) dropPartition(p *Partition) error {
+	p.snapshotting.Lock()
+	defer p.snapshotting.Unlock()
+	p.publishing.Lock()
+	defer p.publishing.Unlock()
 	p.mu.Lock()
 	p.void()
 	p.mu.Unlock()
