@@ -26,7 +26,7 @@ var aside = map[string][]string{
 	"internal/config": {"internal/vfs", "internal/invariants"},
 	"internal/auth":   {"internal/vfs", "internal/invariants"},
 	"client":          {"internal/wire", "internal/ring"},
-	"internal/cli": {"client", "internal/loader", "internal/workload", "internal/backup", "internal/wire", "internal/resp", "internal/vfs",
+	"internal/cli": {"client", "internal/checker", "internal/history", "internal/loader", "internal/workload", "internal/backup", "internal/wire", "internal/resp", "internal/vfs",
 		"internal/version"},
 	"internal/backup":   {"client", "internal/wire", "internal/snapshot", "internal/store", "internal/vfs"},
 	"internal/loader":   {"client"},
@@ -38,8 +38,9 @@ var aside = map[string][]string{
 	"internal/routercmd": {"internal/router", "internal/config", "internal/version"},
 	"internal/archtest":  {},
 	"internal/history":   {},
+	"internal/checker":   {"client", "internal/history"},
 	// Tests of the built server use it, and what it needs to be a client.
-	"internal/clustertest": {"client", "internal/history", "internal/ring", "internal/wire", "internal/invariants"},
+	"internal/clustertest": {"client", "internal/checker", "internal/history", "internal/ring", "internal/wire", "internal/invariants"},
 	"test":                 {},
 }
 
@@ -58,6 +59,7 @@ var asideUsers = map[string][]string{
 	"internal/workload":  {"cmd/client"},
 	"internal/archtest":  {},
 	"internal/history":   {},
+	"internal/checker":   {},
 
 	"internal/clustertest": {},
 }

@@ -30,6 +30,7 @@ const (
 	exitBusy        = 8   // refused or late, nothing was done: a retry is safe
 	exitCheck       = 9   // a verification found wrong or lost data
 	exitNotYet      = 10  // the cluster is not in the state that was asked for
+	exitUndecided   = 11  // a check came to no verdict
 	exitInterrupted = 130 // ended by Ctrl-C
 )
 
@@ -51,8 +52,9 @@ func ExitCodes() []ExitCode {
 		{exitUnreachable, "no server could be reached; nothing was done"},
 		{exitDenied, "wrong credentials, or the user may not do this"},
 		{exitBusy, "refused or too late, and nothing was done: a retry is safe"},
-		{exitCheck, "a verification found wrong or lost data (bench --verify, backup verify)"},
+		{exitCheck, "a verification found wrong or lost data (bench --verify, check, backup verify)"},
 		{exitNotYet, "the cluster is not in the state asked for (cluster --check, --within)"},
+		{exitUndecided, "a check came to no verdict"},
 		{exitInterrupted, "ended by Ctrl-C"},
 	}
 }

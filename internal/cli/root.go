@@ -65,7 +65,7 @@ are carried out one after the other.`,
 	for group, commands := range map[string][]*cobra.Command{
 		groupData: {a.getCommand(), a.putCommand(), a.deleteCommand(), a.casCommand(), a.incrCommand(),
 			a.expireCommand(), a.ttlCommand(), a.persistCommand(), a.scanCommand(), a.countCommand()},
-		groupBulk:   {a.dumpCommand(), a.loadCommand(), a.benchCommand()},
+		groupBulk:   {a.dumpCommand(), a.loadCommand(), a.benchCommand(), a.checkCommand()},
 		groupServer: {a.clusterCommand(), a.statsCommand(), a.pingCommand(), a.snapshotCommand(), a.versionCommand()},
 	} {
 		for _, c := range commands {

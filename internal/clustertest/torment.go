@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/checker"
 	"github.com/prakashpandey/vegadb/internal/history"
 )
 
@@ -81,7 +82,7 @@ func (c *Cluster) stores(t testing.TB, clients int) []history.Store {
 			t.Fatalf("clustertest: %v", err)
 		}
 		t.Cleanup(func() { cl.Close() })
-		stores = append(stores, Store(cl))
+		stores = append(stores, checker.Store(cl))
 	}
 	return stores
 }
@@ -91,7 +92,7 @@ func (c *Cluster) ReadAll(t testing.TB, rec *history.Recorder) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), healWithin)
 	defer cancel()
-	if unread := history.ReadAll(ctx, rec, Store(c.Client(t))); unread > 0 {
+	if unread := history.ReadAll(ctx, rec, checker.Store(c.Client(t))); unread > 0 {
 		t.Errorf("clustertest: %d keys could not be read at the end", unread)
 	}
 }

@@ -44,7 +44,7 @@ func (m *minimiser) try(h History, start State) bool {
 // tidy drops what the search does not look at.
 func (m *minimiser) tidy() {
 	tidy := slices.DeleteFunc(slices.Clone(m.h), func(op Op) bool {
-		return op.Outcome == Failed || op.Kind == Get && (op.Outcome != OK || !op.Level.linearizes())
+		return op.Outcome == Failed || op.Kind == Get && (op.Outcome != OK || !op.Level.Linearizes())
 	})
 	m.try(tidy, m.start)
 }

@@ -33,8 +33,8 @@ const (
 	Local        Level = "local"
 )
 
-// linearizes reports whether reads of this level promise the latest acknowledged write.
-func (l Level) linearizes() bool { return l == Linearizable || l == Lease }
+// Linearizes reports whether reads of this level promise the latest acknowledged write.
+func (l Level) Linearizes() bool { return l == Linearizable || l == Lease }
 
 // Outcome is what is known of an operation's effect.
 type Outcome string

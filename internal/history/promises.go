@@ -114,7 +114,7 @@ func checkVersions(h History, _ Options) *Problem {
 // checkForward: whoever reads linearizably, or writes, gets at least the version that anybody was shown before.
 func checkForward(h History, _ Options) *Problem {
 	ended := slices.Clone(h)
-	ended = slices.DeleteFunc(ended, func(op Op) bool { return shown(op) == 0 || !op.Level.linearizes() })
+	ended = slices.DeleteFunc(ended, func(op Op) bool { return shown(op) == 0 || !op.Level.Linearizes() })
 	slices.SortStableFunc(ended, func(a, b Op) int { return cmp.Compare(a.Return, b.Return) })
 	var newest Op
 	next := 0
@@ -126,7 +126,7 @@ func checkForward(h History, _ Options) *Problem {
 			next++
 		}
 		v, floor := shown(op), shown(newest)
-		if v == 0 || floor == 0 || !op.Level.linearizes() {
+		if v == 0 || floor == 0 || !op.Level.Linearizes() {
 			continue
 		}
 		if v < floor || written(op) == floor {
@@ -142,7 +142,7 @@ func finalRead(h History) (Op, bool) {
 	var last Op
 	found := false
 	for _, op := range h {
-		if op.Kind == Get && op.Outcome == OK && op.Level.linearizes() && op.Call >= last.Call {
+		if op.Kind == Get && op.Outcome == OK && op.Level.Linearizes() && op.Call >= last.Call {
 			last, found = op, true
 		}
 	}

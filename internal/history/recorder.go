@@ -79,3 +79,12 @@ func (h History) ByKey() map[string]History {
 	}
 	return keys
 }
+
+// AsLinearizable returns the history as if every read had asked for linearizability.
+func (h History) AsLinearizable() History {
+	strict := append(History(nil), h...)
+	for i := range strict {
+		strict[i].Level, strict[i].MaxAge = Linearizable, 0
+	}
+	return strict
+}

@@ -24,7 +24,7 @@ func events(h History, start State, blind bool) []event {
 	for i := range h {
 		op := &h[i]
 		switch {
-		case op.Outcome == Failed, op.Kind == Get && (op.Outcome != OK || !op.Level.linearizes()):
+		case op.Outcome == Failed, op.Kind == Get && (op.Outcome != OK || !op.Level.Linearizes()):
 		case op.Outcome == OK:
 			out = append(out, event{op, true, -1})
 		default:
@@ -62,7 +62,7 @@ func sightings(h History, start State) map[int]sighting {
 	}
 	seen := make(map[int]sighting)
 	for _, op := range h {
-		if op.Kind != Get || op.Outcome != OK || !op.Found || !op.Level.linearizes() {
+		if op.Kind != Get || op.Outcome != OK || !op.Found || !op.Level.Linearizes() {
 			continue
 		}
 		i, ok := writer[op.Got]
