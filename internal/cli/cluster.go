@@ -82,15 +82,18 @@ type nodeError struct{ text string }
 
 func (e *nodeError) Error() string { return e.text }
 
-// resolve finds the node that a user means.
+// resolve finds the node that a user means. An address may be that of two: of one
+// that is down, and of another that has been started in its place.
 func resolve(v *view, name string) (*wire.NodeStatus, error) {
 	var found []*wire.NodeStatus
 	for i := range v.status.Nodes {
 		n := &v.status.Nodes[i]
 		switch {
-		case n.ID == name, name != "" && (n.Addr == name || n.PeerAddr == name || n.AdminAddr == name) && n.State != wire.NodeRemoved:
+		case n.ID == strings.ToLower(name):
 			return n, nil
-		case name != "" && strings.HasPrefix(n.ID, strings.ToLower(name)):
+		case name == "":
+		case strings.HasPrefix(n.ID, strings.ToLower(name)),
+			(n.Addr == name || n.PeerAddr == name || n.AdminAddr == name) && n.State != wire.NodeRemoved:
 			found = append(found, n)
 		}
 	}
@@ -107,8 +110,15 @@ func resolve(v *view, name string) (*wire.NodeStatus, error) {
 	names := make([]string, len(found))
 	for i, n := range found {
 		names[i] = v.name(n.ID)
+		if n.State == wire.NodeDown {
+			names[i] += ", which is down,"
+		}
 	}
-	return nil, &nodeError{fmt.Sprintf("%q may be %s: give more digits", name, strings.Join(names, " or "))}
+	advice := "give more digits"
+	if strings.Contains(name, ":") {
+		advice = "give the id"
+	}
+	return nil, &nodeError{fmt.Sprintf("%q may be %s: %s", name, strings.Join(names, " or "), advice)}
 }
 
 // findNode asks for the status and finds the node in it.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -132,17 +133,18 @@ func TestANodeIsNamedByPrefixOrAddress(t *testing.T) {
 
 func TestChangesAreAskedForAndSaid(t *testing.T) {
 	f, w := newFakeCluster(t)
-	w.run(t, "cluster", "drain", "91").want(t, exitOK, "91bc77aa (10.0.0.3:8342) is being drained\n", "~warning: without it there are 2 nodes: each partition will have 2 copies instead of 3\n")
+	w.run(t, "cluster", "drain", "91").want(t, exitOK, "91bc77aa (10.0.0.3:8342) is being drained\n", "~warning: without it there are 2 nodes: each partition will have 2 copies instead of 3\n"+
+		"to watch it: vega-client cluster watch; to wait until it is empty: vega-client cluster drain 91bc77aa --wait\n")
 	w.run(t, "cluster", "drain", "91").want(t, exitOK, "~was being drained already", "~warning")
 	w.run(t, "cluster", "undrain", "91").want(t, exitOK, "~may hold replicas again", "")
 	w.run(t, "cluster", "pause").want(t, exitOK, "placement is paused\n", "")
 	w.run(t, "cluster", "pause").want(t, exitOK, "placement was paused already\n", "")
 	w.run(t, "cluster", "resume").want(t, exitOK, "placement goes on\n", "")
-	w.run(t, "cluster", "rebalance").want(t, exitOK, "replicas are on their way\n", "")
+	w.run(t, "cluster", "rebalance").want(t, exitOK, "the placement is compared with what it should be, and what is elsewhere is moved\n", "~rebalance --wait\n")
 	w.run(t, "--json", "cluster", "rebalance").want(t, exitOK, `{"epoch":13,"changed":true}`+"\n", "")
 	w.run(t, "cluster", "transfer", "7", "91").want(t, exitOK, "~partition 7 is handed to 91bc77aa", "")
-	w.run(t, "cluster", "remove", "91").want(t, exitOK, "~is being removed", "~warning")
-	w.run(t, "cluster", "remove", "91", "--force").want(t, exitOK, "~is being removed", "~warning")
+	w.run(t, "cluster", "remove", "91").want(t, exitOK, "~is being removed", "~to wait until it is no member any more: vega-client cluster remove 91bc77aa --wait\n")
+	w.run(t, "cluster", "remove", "91", "--force").want(t, exitOK, "91bc77aa (10.0.0.3:8342) is no member any more\n", "~to wait until all copies are there again: vega-client cluster status --wait\n")
 	asked := f.asked()
 	if last := asked[len(asked)-1]; last.Op != wire.AdminRemove || !last.Force || last.Node != nodeC {
 		t.Errorf("asked for %+v", last)
@@ -159,7 +161,7 @@ func TestARefusalIsShownWithItsText(t *testing.T) {
 	f.change(func(f *fakeCluster) {
 		f.refuse = &wire.Error{Status: wire.InvalidArgument, Text: "the node still has 8 replicas: drain it first"}
 	})
-	w.run(t, "cluster", "remove", "91").want(t, exitError, "", "~the node still has 8 replicas: drain it first")
+	w.run(t, "cluster", "remove", "91").want(t, exitError, "", "~vega-client: the node still has 8 replicas: drain it first")
 	f.change(func(f *fakeCluster) { f.refuse = &wire.Error{Status: wire.PermissionDenied, Text: "not you"} })
 	w.run(t, "cluster", "pause").want(t, exitDenied, "", "~not you")
 }
@@ -201,8 +203,99 @@ func TestDrainWaitsUntilTheNodeIsEmpty(t *testing.T) {
 	})
 	w.run(t, "cluster", "remove", "91", "--wait").want(t, exitOK, "~91bc77aa (10.0.0.3:8342) is no member any more: ", "~")
 	f.change(func(f *fakeCluster) { f.status, f.look = threeNodes(), nil })
-	w.run(t, "cluster", "drain", "91", "--wait", "--within", "1ms").want(t, exitNotYet, "", "~not so after")
+	w.run(t, "cluster", "drain", "91", "--wait", "--within", "1ms").want(t, exitNotYet, "", "~not yet after")
 	w.run(t, "cluster", "drain", "91", "--within", "1ms").want(t, exitUsage, "", "~belongs to --wait")
+}
+
+func TestRemoveByForceWaitsUntilTheCopiesAreMadeAnew(t *testing.T) {
+	f, w := newFakeCluster(t)
+	f.change(func(f *fakeCluster) {
+		f.status.Nodes[2].State = wire.NodeDown
+		f.look = func(f *fakeCluster) {
+			switch f.looks {
+			case 1:
+			case 2:
+				f.status.Nodes[2].State, f.status.Nodes[2].Replicas = wire.NodeRemoved, 3
+			default:
+				f.status.Nodes = f.status.Nodes[:2]
+			}
+		}
+	})
+	w.run(t, "cluster", "remove", "91", "--force", "--wait").want(t, exitOK, "~91bc77aa (10.0.0.3:8342) is no member any more: 3 replicas made anew in ", "~")
+}
+
+func TestADrainThatIsTakenBackEndsTheWaitForIt(t *testing.T) {
+	f, w := newFakeCluster(t)
+	f.change(func(f *fakeCluster) {
+		f.look = func(f *fakeCluster) {
+			if n := f.node(nodeC); f.looks == 3 {
+				n.State, n.Draining = wire.NodeActive, false
+			}
+		}
+	})
+	w.run(t, "cluster", "drain", "91", "--wait").want(t, exitNotYet, "", "~somebody has taken it back")
+}
+
+func TestAPauseIsSaidWhereItHoldsThingsUp(t *testing.T) {
+	f, w := newFakeCluster(t)
+	f.change(func(f *fakeCluster) { f.status.Paused = true })
+	const warning = "~warning: placement is paused: nothing is moved until vega-client cluster resume\n"
+	w.run(t, "cluster", "drain", "91").want(t, exitOK, "~", warning)
+	w.run(t, "cluster", "rebalance").want(t, exitOK, "~", warning)
+	w.run(t, "cluster", "remove", "91").want(t, exitOK, "~", warning)
+	w.run(t, "cluster", "remove", "91", "--wait", "--within", "1ms").want(t, exitNotYet, "", warning)
+}
+
+func TestStatesOfNodesAreShownWithTheTimeByTheClusterSClock(t *testing.T) {
+	f, w := newFakeCluster(t)
+	const now = 1_800_000_000_000
+	for _, c := range []struct {
+		name string
+		edit func(*wire.NodeStatus)
+		want string
+	}{
+		{"down for a moment", func(n *wire.NodeStatus) { n.State, n.Since = wire.NodeDown, now-300 }, "  down 1s  "},
+		{"down for longer", func(n *wire.NodeStatus) { n.State, n.Since = wire.NodeDown, now-3_723_000 }, "  down 1h 2m  "},
+		{"down, nobody knows since when", func(n *wire.NodeStatus) { n.State = wire.NodeDown }, "  down  "},
+		{"down while it is drained", func(n *wire.NodeStatus) { n.State, n.Draining, n.Since = wire.NodeDown, true, now-5000 }, "  down 5s, draining  "},
+		{"draining", func(n *wire.NodeStatus) { n.State, n.Draining, n.Since = wire.NodeDraining, true, now-65_000 }, "  draining 1m 5s  "},
+		{"leaving", func(n *wire.NodeStatus) {
+			n.State, n.Draining, n.Leaving, n.Since = wire.NodeDraining, true, true, now-5000
+		}, "  leaving 5s  "},
+		{"since tomorrow", func(n *wire.NodeStatus) { n.State, n.Since = wire.NodeJoining, now+86_400_000 }, "  joining 1s  "},
+	} {
+		st := threeNodes()
+		st.TimeMs = now
+		c.edit(&st.Nodes[2])
+		f.change(func(f *fakeCluster) { f.status = st })
+		if r := w.run(t, "cluster", "nodes"); !strings.Contains(r.out, c.want) {
+			t.Errorf("%s: %s", c.name, r.out)
+		}
+	}
+	// Copies are not missed that a node which is being emptied does not have to hold.
+	st := threeNodes()
+	st.Nodes[2].State, st.Nodes[2].Draining, st.Nodes[2].Replicas = wire.NodeDown, true, 0
+	for i := range st.Partitions {
+		p := &st.Partitions[i]
+		p.Target, p.Leader = []string{nodeA, nodeB}, nodeA
+		p.Replicas = slices.DeleteFunc(p.Replicas, func(r wire.ReplicaStatus) bool { return r.Node == nodeC })
+	}
+	f.change(func(f *fakeCluster) { f.status = st })
+	if r := w.run(t, "cluster", "status"); strings.Contains(r.out, "fewer live copies") {
+		t.Error(r.out)
+	}
+}
+
+func TestAnAddressThatTwoNodesHaveNamesNeither(t *testing.T) {
+	f, w := newFakeCluster(t)
+	f.change(func(f *fakeCluster) {
+		f.status.Nodes[0].State, f.status.Nodes[0].Addr = wire.NodeDown, f.status.Nodes[2].Addr
+	})
+	w.run(t, "cluster", "remove", "10.0.0.3:8342").want(t, exitNotFound, "",
+		`~"10.0.0.3:8342" may be 3f2a11c0 (10.0.0.3:8342), which is down, or 91bc77aa (10.0.0.3:8342): give the id`)
+	if n := len(f.asked()); n != 0 {
+		t.Errorf("asked for %+v", f.asked())
+	}
 }
 
 func TestDrainProgressCountsMovesThatAreHalfDone(t *testing.T) {
@@ -220,14 +313,14 @@ func TestRebalanceAndStatusWait(t *testing.T) {
 	f.change(func(f *fakeCluster) {
 		f.status.Partitions[0].Moving, f.status.Partitions[1].Leader = true, ""
 		f.look = func(f *fakeCluster) {
-			if f.looks == 2 {
+			if f.looks == 3 {
 				f.status = threeNodes()
 			}
 		}
 	})
 	w.run(t, "cluster", "rebalance", "--wait").want(t, exitOK, "~everything is where it should be: 1 partition moved", "")
 	f.change(func(f *fakeCluster) { f.status.Partitions[1].Leader = "" })
-	w.run(t, "cluster", "status", "--wait", "--within", "1ms").want(t, exitNotYet, "~is unavailable", "~not so after 1ms: unavailable: 1 partition without a leader: 1")
+	w.run(t, "cluster", "status", "--wait", "--within", "1ms").want(t, exitNotYet, "~is unavailable", "~not yet after 1ms: unavailable: 1 partition without a leader: 1")
 }
 
 func TestSettingsAreListedReadAndSet(t *testing.T) {
@@ -324,6 +417,8 @@ func TestClusterUsageErrors(t *testing.T) {
 		{"NODE is missing", []string{"transfer", "1"}},
 		{"--interval must be at least", []string{"watch", "--interval", "1ms"}},
 		{"one argument too many", []string{"settings", "a", "b", "c"}},
+		{"--within says how long to wait", []string{"rebalance", "--within", "1s"}},
+		{"--within says how long to wait", []string{"remove", "91", "--within", "1s"}},
 	} {
 		r := w.run(t, append([]string{"cluster"}, c.args...)...)
 		r.want(t, exitUsage, "", "~"+c.message)

@@ -35,11 +35,16 @@ drain back. To take a node out for good, use remove.`,
 				return err
 			}
 			a.warnOfFewer(v, n)
+			a.warnOfPause(v)
 			request := wire.AdminRequest{Op: wire.AdminDrain, Node: n.ID}
 			if wait {
 				return a.changeAndWait(ctx, request, v.name(n.ID), within)
 			}
-			return a.change(ctx, request, v.name(n.ID)+" is being drained:", v.name(n.ID)+" was being drained already")
+			err = a.change(ctx, request, v.name(n.ID)+" is being drained:", v.name(n.ID)+" was being drained already")
+			if err == nil {
+				a.sayHowToWait("it is empty", "drain "+v.id(n.ID)+" --wait")
+			}
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "return when the node has no replica any more")
@@ -51,7 +56,7 @@ drain back. To take a node out for good, use remove.`,
 // wanted.
 func (a *app) warnOfFewer(v *view, n *wire.NodeStatus) {
 	left := v.members()
-	if n.State != wire.NodeDraining && n.State != wire.NodeRemoved {
+	if mayHold(n) {
 		left--
 	}
 	if left < v.status.Replicas && left > 0 && !a.json {
@@ -60,38 +65,73 @@ func (a *app) warnOfFewer(v *view, n *wire.NodeStatus) {
 	}
 }
 
+// warnOfPause says so when nothing would be moved for now.
+func (a *app) warnOfPause(v *view) {
+	if v.status.Paused && !a.json {
+		fmt.Fprintf(a.env.Err, "%s placement is paused: nothing is moved until vega-client cluster resume\n", a.errStyle().yellow("warning:"))
+	}
+}
+
+// sayHowToWait says how to see what has begun, and the command that returns when it
+// has ended.
+func (a *app) sayHowToWait(until, command string) {
+	if !a.json {
+		fmt.Fprintf(a.env.Err, "to watch it: vega-client cluster watch; to wait until %s: vega-client cluster %s\n", until, command)
+	}
+}
+
 // changeAndWait asks for a drain or a removal and shows how far it is until the node
-// is empty, or no member any more.
+// is empty, or no member any more and all that it had is elsewhere.
 func (a *app) changeAndWait(ctx context.Context, request wire.AdminRequest, name string, within time.Duration) error {
 	var reply wire.AdminReply
 	if _, err := a.admin(ctx, request, &reply); err != nil {
 		return err
 	}
 	node, remove := request.Node, request.Op == wire.AdminRemove
-	begin, total := a.env.Now(), 0
+	begin, total, began, undone := a.env.Now(), 0, false, false
 	err := a.waitFor(ctx, within, func(v *view) (bool, string) {
 		n := v.nodes[node]
 		switch {
-		case n == nil || n.State == wire.NodeRemoved:
+		case n == nil:
 			return true, ""
-		case n.State == wire.NodeActive:
-			return false, name + " is not draining: somebody has taken it back, or it has not begun"
+		case !mayHold(n):
+			began = true
+		case began:
+			undone = true
+			return true, ""
+		default: // the node that was asked this time has not heard of it yet
+			return false, name + " has not begun"
 		}
 		total = max(total, n.Replicas)
 		return n.Replicas == 0 && n.Leads == 0 && !remove, drainText(v, n, total, a.env.Now().Sub(begin))
 	})
-	if err != nil {
+	switch {
+	case undone:
+		return &notYetError{name + " is not being emptied any more: somebody has taken it back"}
+	case err != nil:
 		if ctx.Err() != nil && !a.json {
-			fmt.Fprintf(a.env.Err, "it goes on without this command; vega-client cluster undrain %s takes it back\n", node[:min(shortID, len(node))])
+			a.sayItGoesOn(&request)
 		}
 		return err
 	}
 	took := a.env.Now().Sub(begin)
 	words := fmt.Sprintf("%s is empty: %s moved in %s", name, countOf(total, "replica"), span(took))
-	if remove {
+	switch {
+	case request.Force:
+		words = fmt.Sprintf("%s is no member any more: %s made anew in %s", name, countOf(total, "replica"), span(took))
+	case remove:
 		words = fmt.Sprintf("%s is no member any more: %s moved in %s", name, countOf(total, "replica"), span(took))
 	}
 	return a.printDone(words, words, map[string]any{"node": node, "replicas_moved": total, "seconds": took.Truncate(time.Millisecond).Seconds()})
+}
+
+// sayItGoesOn is for whoever has interrupted a wait.
+func (a *app) sayItGoesOn(request *wire.AdminRequest) {
+	back := ""
+	if !request.Force {
+		back = "; vega-client cluster undrain " + request.Node[:min(shortID, len(request.Node))] + " takes it back"
+	}
+	fmt.Fprintf(a.env.Err, "it goes on without this command%s\n", back)
 }
 
 // drainText is the progress line of a drain.
@@ -144,9 +184,9 @@ func (a *app) clusterRemoveCommand() *cobra.Command {
 identity is never used again: to come back, its machine needs an empty data directory.
 
 With --force a node that is down and will not come back, such as one whose disk is lost,
-is removed at once; its partitions get new replicas from the copies that are left. A
-partition of which too few are left cannot be helped in this way: bring the node back, or
-restore a backup.`,
+is removed at once; its partitions get new replicas from the copies that are left, and
+with --wait the command returns when they have. A partition of which too few are left
+cannot be helped in this way: bring the node back, or restore a backup.`,
 		Example: `  vega-client cluster remove 3f2a --wait
   vega-client cluster remove 10.0.0.3:8342 --force     its disk is lost`,
 		Args: exactly("NODE"),
@@ -166,16 +206,36 @@ restore a backup.`,
 			}
 			a.warnOfFewer(v, n)
 			request := wire.AdminRequest{Op: wire.AdminRemove, Node: n.ID, Force: force}
+			if !force { // which a pause does not hold up
+				a.warnOfPause(v)
+			}
 			if wait {
 				return a.changeAndWait(cmd.Context(), request, v.name(n.ID), within)
 			}
-			return a.change(cmd.Context(), request, v.name(n.ID)+" is being removed:", v.name(n.ID)+" was being removed already")
+			return a.remove(cmd.Context(), request, v)
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "at once: the node is down and will not come back")
-	cmd.Flags().BoolVar(&wait, "wait", false, "return when the node is no member any more")
+	cmd.Flags().BoolVar(&wait, "wait", false, "return when the node is no member any more, and its replicas are elsewhere")
 	cmd.Flags().DurationVar(&within, "within", 0, "wait no longer than `DURATION` (exit code 10 then; the removal goes on)")
 	return cmd
+}
+
+// remove asks for a removal and says what happens now.
+func (a *app) remove(ctx context.Context, request wire.AdminRequest, v *view) error {
+	name := v.name(request.Node)
+	if request.Force {
+		err := a.change(ctx, request, name+" is no member any more:", name+" was no member any more")
+		if err == nil {
+			a.sayHowToWait("all copies are there again", "status --wait")
+		}
+		return err
+	}
+	err := a.change(ctx, request, name+" is being removed:", name+" was being removed already")
+	if err == nil {
+		a.sayHowToWait("it is no member any more", "remove "+v.id(request.Node)+" --wait")
+	}
+	return err
 }
 
 // lostWith lists the partitions that have no majority of live copies without the
@@ -226,6 +286,7 @@ is for the moment: leaders return to where placement prefers them.`,
 
 func (a *app) clusterRebalanceCommand() *cobra.Command {
 	var wait bool
+	var within time.Duration
 	cmd := &cobra.Command{
 		Use:   "rebalance",
 		Short: "Compare the placement with what it should be, now",
@@ -236,17 +297,32 @@ and go; this does it now.`,
   vega-client cluster rebalance --wait`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !wait {
-				return a.change(cmd.Context(), wire.AdminRequest{Op: wire.AdminRebalance}, "replicas are on their way", "everything is where it should be")
+			if within > 0 && !wait {
+				return usagef("--within says how long to wait: it belongs to --wait")
 			}
-			var reply wire.AdminReply
-			if _, err := a.admin(cmd.Context(), wire.AdminRequest{Op: wire.AdminRebalance}, &reply); err != nil {
+			st, _, err := a.clusterStatus(cmd.Context())
+			if err != nil {
 				return err
 			}
-			return a.waitForBalance(cmd.Context())
+			a.warnOfPause(newView(st))
+			request := wire.AdminRequest{Op: wire.AdminRebalance}
+			if !wait {
+				words := "the placement is compared with what it should be, and what is elsewhere is moved"
+				err := a.change(cmd.Context(), request, words, words)
+				if err == nil {
+					a.sayHowToWait("everything is where it should be", "rebalance --wait")
+				}
+				return err
+			}
+			var reply wire.AdminReply
+			if _, err := a.admin(cmd.Context(), request, &reply); err != nil {
+				return err
+			}
+			return a.waitForBalance(cmd.Context(), within)
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "return when everything is where it should be")
+	cmd.Flags().DurationVar(&within, "within", 0, "wait no longer than `DURATION` (exit code 10 then; the moves go on)")
 	return cmd
 }
 
@@ -254,9 +330,9 @@ and go; this does it now.`,
 // moves there may be a moment without one.
 const calmLooks = 4
 
-func (a *app) waitForBalance(ctx context.Context) error {
+func (a *app) waitForBalance(ctx context.Context, within time.Duration) error {
 	begin, total, calm := a.env.Now(), 0, 0
-	err := a.waitFor(ctx, 0, func(v *view) (bool, string) {
+	err := a.waitFor(ctx, within, func(v *view) (bool, string) {
 		moving := 0
 		for i := range v.status.Partitions {
 			if v.status.Partitions[i].Moving {
@@ -279,6 +355,9 @@ func (a *app) waitForBalance(ctx context.Context) error {
 		return err
 	}
 	words := fmt.Sprintf("everything is where it should be: %s moved in %s", countOf(total, "partition"), span(a.env.Now().Sub(begin)))
+	if total == 0 {
+		words = "everything is where it should be: nothing had to be moved"
+	}
 	return a.printDone(words, words, map[string]any{"partitions_moved": total})
 }
 

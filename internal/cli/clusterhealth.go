@@ -117,7 +117,7 @@ func (h *health) judgeNodes(v *view) {
 		case wire.NodeDown:
 			h.because(degraded, "node %s is down", v.name(n.ID))
 		case wire.NodeDraining:
-			h.note("node %s is draining: %s left", v.name(n.ID), countOf(n.Replicas, "replica"))
+			h.noteEmptying(v, n)
 		case wire.NodeJoining:
 			h.note("node %s is joining", v.name(n.ID))
 		}
@@ -132,6 +132,18 @@ func (h *health) judgeNodes(v *view) {
 		}
 		sort.Strings(list)
 		h.note("nodes run different versions: %s", strings.Join(list, ", "))
+	}
+}
+
+// noteEmptying says how far a node is from being empty.
+func (h *health) noteEmptying(v *view, n *wire.NodeStatus) {
+	switch {
+	case n.Leaving:
+		h.note("node %s is being removed: %s left", v.name(n.ID), countOf(n.Replicas, "replica"))
+	case n.Replicas == 0:
+		h.note("node %s is drained: it is empty, until vega-client cluster undrain", v.name(n.ID))
+	default:
+		h.note("node %s is draining: %s left", v.name(n.ID), countOf(n.Replicas, "replica"))
 	}
 }
 

@@ -230,7 +230,7 @@ func (a *app) waitFor(ctx context.Context, within time.Duration, check func(*vie
 			line.show("no answer for " + span(now.Sub(lastGood).Truncate(time.Second)) + ": " + plainMessage(err))
 		}
 		if within > 0 && now.Sub(begin) >= within {
-			return &notYetError{fmt.Sprintf("not so after %s: %s", span(within), withoutBar(last))}
+			return &notYetError{fmt.Sprintf("not yet after %s: %s", span(within), withoutBar(last))}
 		}
 		if !a.pause(ctx, pollEvery) {
 			return ctx.Err()

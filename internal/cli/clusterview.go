@@ -62,13 +62,25 @@ func (v *view) down(node string) bool {
 func (v *view) members() int {
 	n := 0
 	for i := range v.status.Nodes {
-		switch v.status.Nodes[i].State {
-		case wire.NodeRemoved, wire.NodeDraining:
-		default:
+		if mayHold(&v.status.Nodes[i]) {
 			n++
 		}
 	}
 	return n
+}
+
+// mayHold tells that placement wants replicas on the node.
+func mayHold(n *wire.NodeStatus) bool {
+	return n.State != wire.NodeRemoved && n.State != wire.NodeDraining && !n.Draining
+}
+
+// now is the time by the clock that the status was made by: whoever looks at it may
+// have another.
+func (v *view) now(local time.Time) time.Time {
+	if v.status.TimeMs > 0 {
+		return time.UnixMilli(v.status.TimeMs)
+	}
+	return local // of an older version
 }
 
 // copies counts the replicas of a partition that count in votes.
@@ -210,19 +222,32 @@ func (v *view) nodeState(n *wire.NodeStatus, now time.Time) cell {
 	c := cell{text: n.State}
 	since := ""
 	if n.Since > 0 {
-		since = " " + span(max(now.Sub(time.UnixMilli(n.Since)), 0).Truncate(time.Second))
+		since = " " + span(max(v.now(now).Sub(time.UnixMilli(n.Since)).Truncate(time.Second), time.Second))
 	}
 	switch n.State {
 	case wire.NodeActive:
 		c.paint = style.green
 	case wire.NodeDown:
 		c.paint, c.text = style.red, c.text+since
-	case wire.NodeDraining, wire.NodeJoining:
+		if n.Draining {
+			c.text += ", " + emptying(n)
+		}
+	case wire.NodeDraining:
+		c.paint, c.text = style.yellow, emptying(n)+since
+	case wire.NodeJoining:
 		c.paint, c.text = style.yellow, c.text+since
 	case wire.NodeRemoved:
 		c.paint = style.dim
 	}
 	return c
+}
+
+// emptying says what a node is being emptied for.
+func emptying(n *wire.NodeStatus) string {
+	if n.Leaving {
+		return "leaving"
+	}
+	return wire.NodeDraining
 }
 
 // partitionsTable shows the partitions that keep wants.

@@ -178,7 +178,11 @@ func plainMessage(err error) string {
 	var failed *client.Error
 	if errors.As(err, &failed) {
 		short := failed.Status.String()
-		if failed.Message != "" {
+		switch {
+		case failed.Message == "":
+		case failed.Op == wire.OpAdmin.Name() && statusCode(err) != exitUnknown:
+			short = failed.Message // a sentence of its own
+		default:
 			short += ": " + failed.Message
 		}
 		if failed.Cause != nil {
@@ -242,6 +246,9 @@ func hint(err error, code int) string {
 	}
 	switch code {
 	case exitUnreachable:
+		if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return "something answers there and hangs up: is it the data port (8342 by default), and not the port for peers or for metrics?"
+		}
 		return "is the server running? Start one with vega-server, or name another with --addr HOST:PORT or VEGA_ADDR"
 	case exitUnknown:
 		if failed, ok := errors.AsType[*client.Error](err); ok && failed.Op == wire.OpAdmin.Name() {

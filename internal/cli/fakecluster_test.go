@@ -201,7 +201,7 @@ func (f *fakeCluster) admin(r *wire.AdminRequest) (any, error) {
 		}
 		n := f.node(r.Node)
 		reply.Changed = n.State != state
-		n.State = state
+		n.State, n.Draining = state, r.Op == wire.AdminDrain
 	case wire.AdminPause, wire.AdminResume:
 		reply.Changed = f.status.Paused != (r.Op == wire.AdminPause)
 		f.status.Paused = r.Op == wire.AdminPause

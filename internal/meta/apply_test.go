@@ -110,7 +110,11 @@ func TestDrainAndRemove(t *testing.T) {
 	m.refused(t, UnknownNode, &Drain{nodeID(1)})
 	m.join(t, 1)
 	m.must(t, &Drain{nodeID(0)})
+	since := m.StampMs
 	m.must(t, &Drain{nodeID(0)})
+	if got := m.Member(nodeID(0)); got.StateMs != since || m.StampMs == since {
+		t.Fatalf("drained at %d, again at %d: %+v", since, m.StampMs, got)
+	}
 	m.refused(t, NotNow, &Drain{nodeID(1)})
 	m.refused(t, NotNow, &Forget{nodeID(0)})
 	m.must(t, &Undrain{nodeID(0)})

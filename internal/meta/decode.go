@@ -14,15 +14,16 @@ import (
 var ErrBadState = errors.New("not a state of the meta group")
 
 // Decode is the inverse of Encode. What it allocates is bounded by the bytes given. It accepts what Encode
-// can have written and nothing else.
+// can have written, in this version or an older one, and nothing else.
 func Decode(b []byte) (*State, error) {
 	if len(b) <= len(stateMagic) || string(b[:len(stateMagic)]) != stateMagic {
 		return nil, fmt.Errorf("%w: it does not begin as one", ErrBadState)
 	}
-	if v := b[len(stateMagic)]; v != StateVersion {
-		return nil, fmt.Errorf("state of the meta group: %w: its version is %d, this program knows %d", ErrNotUnderstood, v, StateVersion)
+	version := b[len(stateMagic)]
+	if version < oldestStateVersion || version > StateVersion {
+		return nil, fmt.Errorf("state of the meta group: %w: its version is %d, this program knows %d to %d", ErrNotUnderstood, version, oldestStateVersion, StateVersion)
 	}
-	d := decoder{b: b[len(stateMagic)+1:]}
+	d := decoder{b: b[len(stateMagic)+1:], version: version}
 	s := d.state()
 	if d.why == "" && len(d.b) > 0 {
 		d.fail("there is more behind its end")
@@ -80,9 +81,10 @@ func (d *decoder) state() *State {
 
 // decoder takes values from b until something is wrong; from then on it gives zeros.
 type decoder struct {
-	b     []byte
-	nodes []ring.NodeID
-	why   string // what was wrong first
+	b       []byte
+	version byte
+	nodes   []ring.NodeID
+	why     string // what was wrong first
 }
 
 func (d *decoder) fail(why string) {
@@ -169,6 +171,9 @@ func (d *decoder) member(m *Member) {
 	m.Version = d.text(maxVersion)
 	m.Boot = d.uint(math.MaxUint64)
 	m.State = MemberState(d.uint(uint64(len(memberStates) - 1)))
+	if d.version >= 2 {
+		m.StateMs = d.ms()
+	}
 	m.JoinedMs, m.DownSinceMs = d.ms(), d.ms()
 }
 

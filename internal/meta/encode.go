@@ -7,8 +7,14 @@ import (
 	"github.com/prakashpandey/vegadb/internal/ring"
 )
 
-// StateVersion is the version of the encoding that this program writes, and the only one it reads.
-const StateVersion = 1
+// StateVersion is the version of the encoding that this program writes. It reads those from oldestStateVersion on.
+//
+//	1
+//	2  members have the time of their state
+const (
+	StateVersion       = 2
+	oldestStateVersion = 1
+)
 
 // stateMagic begins every encoded state; the byte after it is the version.
 const stateMagic = "VEGAMETA"
@@ -21,7 +27,7 @@ const stateMagic = "VEGAMETA"
 //	magic "VEGAMETA" | version: 1 byte
 //	index | stamp | epoch | cluster: id | replicas | paused | rebalance
 //	nodes: list of ids, ascending: all that are named below except tombstones. A node below is its place in this list.
-//	members: list of { node | addr | peer addr | admin addr | zone | capacity | version | boot | state | joined | down since }
+//	members: list of { node | addr | peer addr | admin addr | zone | capacity | version | boot | state | since | joined | down since }
 //	placement of the meta group
 //	list of the partitions' placements
 //	settings: list of { key | value }
@@ -136,6 +142,7 @@ func (e *encoder) member(m *Member) {
 	e.text(m.Version)
 	e.uint(m.Boot)
 	e.uint(uint64(m.State))
+	e.uint(uint64(m.StateMs))
 	e.uint(uint64(m.JoinedMs))
 	e.uint(uint64(m.DownSinceMs))
 }

@@ -248,9 +248,7 @@ func (c *Drain) apply(s *State) (bool, Result) {
 	if r := s.lastActive(m); r.Code != OK {
 		return false, r
 	}
-	drained := *m
-	drained.State = Draining
-	return s.setMember(drained), Result{}
+	return s.setState(*m, Draining), Result{}
 }
 
 // lastActive refuses to take m out of service when nobody would be left.
@@ -276,9 +274,7 @@ func (c *Undrain) apply(s *State) (bool, Result) {
 	if r.Code != OK {
 		return false, r
 	}
-	active := *m
-	active.State = Active
-	return s.setMember(active), Result{}
+	return s.setState(*m, Active), Result{}
 }
 
 // Remove has a node emptied and then removed for good. With Force, meant for a node that will not come back, it is removed
@@ -307,13 +303,19 @@ func (c *Remove) apply(s *State) (bool, Result) {
 	if c.Force && m.Up() {
 		return false, refuse(NotNow, "the node %v is up: remove it without force, or stop it first and try again when it is seen to be down", c.Node)
 	}
-	removed := *m
-	removed.State = Leaving
 	if c.Force {
-		removed.State = Removed
 		s.bury(c.Node)
+		return s.setState(*m, Removed), Result{}
 	}
-	return s.setMember(removed), Result{}
+	return s.setState(*m, Leaving), Result{}
+}
+
+// setState gives the member m another state, and notes since when it has it.
+func (s *State) setState(m Member, state MemberState) bool {
+	if m.State != state {
+		m.State, m.StateMs = state, s.StampMs
+	}
+	return s.setMember(m)
 }
 
 func (s *State) bury(id ring.NodeID) {

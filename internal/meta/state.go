@@ -72,6 +72,7 @@ type Member struct {
 	// What follows is the cluster's knowledge; a node that joins or updates itself does not say it.
 
 	State       MemberState `json:"state"`
+	StateMs     int64       `json:"state_ms"`      // log time at which State began to be other than before; 0: with the membership
 	JoinedMs    int64       `json:"joined_ms"`     // log time
 	DownSinceMs int64       `json:"down_since_ms"` // log time; 0: up
 }

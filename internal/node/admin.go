@@ -43,11 +43,15 @@ func (n *Node) Admin(ctx context.Context, request []byte) ([]byte, error) {
 	case wire.AdminStatus:
 		return json.Marshal(n.clusterStatus(ctx))
 	case wire.AdminDrain:
-		return n.change(ctx, &meta.Drain{Node: node}, "its replicas and leaderships go to other nodes; see 'cluster status'")
+		return n.change(ctx, &meta.Drain{Node: node}, "its replicas and leaderships go to other nodes")
 	case wire.AdminUndrain:
 		return n.change(ctx, &meta.Undrain{Node: node}, "it takes part again")
 	case wire.AdminRemove:
-		return n.change(ctx, &meta.Remove{Node: node, Force: r.Force}, "it ceases to be a member once its replicas are elsewhere; see 'cluster status'")
+		message := "it ceases to be a member once its replicas are elsewhere"
+		if r.Force {
+			message = "it is no member any more; the replicas it had are made anew on other nodes"
+		}
+		return n.change(ctx, &meta.Remove{Node: node, Force: r.Force}, message)
 	case wire.AdminRebalance:
 		return n.change(ctx, &meta.RequestRebalance{}, "")
 	case wire.AdminPause:
@@ -363,7 +367,7 @@ func (n *Node) clusterStatus(ctx context.Context) *wire.ClusterStatus {
 	view := n.meta.view.Load()
 	reports := n.gatherReports(ctx, view)
 	s := &wire.ClusterStatus{
-		ClusterID: n.clusterID, Node: n.nodeID, Epoch: view.Epoch, Paused: view.Paused, Replicas: view.Replicas,
+		TimeMs: time.Now().UnixMilli(), ClusterID: n.clusterID, Node: n.nodeID, Epoch: view.Epoch, Paused: view.Paused, Replicas: view.Replicas,
 		Partitions: make([]wire.PartitionStatus, len(n.partitions)), Moves: []wire.MoveStatus{}, Nodes: []wire.NodeStatus{},
 	}
 	if leader, term := n.cluster.leaders.get(0); !leader.IsZero() {
@@ -471,7 +475,8 @@ func (n *Node) moveStatus(m *meta.Move, part *wire.PartitionStatus, view *meta.S
 // to be whole must not be told so in between.
 func (n *Node) describeMember(s *wire.NodeStatus, m *meta.Member, answers bool) {
 	s.ID, s.Addr, s.PeerAddr, s.AdminAddr = m.ID.String(), m.Addr, m.PeerAddr, m.AdminAddr
-	s.Zone, s.Capacity, s.Version, s.Since = m.Zone, int(m.Capacity), m.Version, m.JoinedMs
+	s.Zone, s.Capacity, s.Version, s.Since = m.Zone, int(m.Capacity), m.Version, max(m.JoinedMs, m.StateMs)
+	s.Draining, s.Leaving = m.State == meta.Draining || m.State == meta.Leaving, m.State == meta.Leaving
 	switch {
 	case m.ID == n.cluster.self:
 	case n.lastHeard(m.ID) == 0:
@@ -480,7 +485,7 @@ func (n *Node) describeMember(s *wire.NodeStatus, m *meta.Member, answers bool) 
 		s.LastSeenMsAgo = max(1, time.Now().UnixMilli()-n.lastHeard(m.ID))
 	}
 	if s.State = memberState(m, s.Replicas, answers); s.State == wire.NodeDown {
-		if s.Since = m.DownSinceMs; m.Up() {
+		if s.Since = max(m.DownSinceMs-silentMs, 1); m.Up() { // it was silent before it was found to be down
 			s.Since = n.lastHeard(m.ID)
 		}
 	}

@@ -163,6 +163,8 @@ type NodeStatus struct {
 	Zone          string `json:"zone,omitempty"`       // replicas of a partition go to distinct zones first
 	Capacity      int    `json:"capacity"`             // weight: how many replicas, compared with other nodes
 	State         string `json:"state"`                // NodeActive …
+	Draining      bool   `json:"draining,omitempty"`   // is to be empty, also while State says that it is down
+	Leaving       bool   `json:"leaving,omitempty"`    // and is no member any more once it is
 	Version       string `json:"version,omitempty"`    // of the program
 	Meta          string `json:"meta,omitempty"`       // ReplicaVoter or ReplicaLearner of the meta group
 	Leads         int    `json:"leads"`                // partitions
@@ -170,7 +172,7 @@ type NodeStatus struct {
 	Keys          int64  `json:"keys"`                 // in all its replicas
 	Bytes         int64  `json:"bytes"`                // of memory for them
 	AppliedLag    uint64 `json:"applied_lag"`          // entries committed and not yet applied, of all its replicas
-	Since         int64  `json:"since_ms"`             // unix ms at which the state began; 0: not known
+	Since         int64  `json:"since_ms"`             // unix ms at which the state began, of NodeDown when it was last heard of; 0: not known
 	LastSeenMsAgo int64  `json:"last_seen_ms_ago"`     // 0: the node that answers; -1: never since that node started
 	Target        int    `json:"target_replicas"`      // how many it is to have
 }
@@ -237,6 +239,7 @@ type MetaStatus struct {
 // ClusterStatus is the reply to the operation status: the cluster as the node that
 // was asked knows it.
 type ClusterStatus struct {
+	TimeMs     int64             `json:"time_ms"` // unix ms, by the clock of the node that has answered
 	ClusterID  string            `json:"cluster_id"`
 	Node       string            `json:"node"` // that has answered
 	Epoch      uint64            `json:"epoch"`
