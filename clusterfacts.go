@@ -4,9 +4,9 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/admin"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/node"
 	"github.com/prakashpandey/vegadb/internal/ring"
-	"github.com/prakashpandey/vegadb/internal/server"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -36,7 +36,7 @@ func clusterFacts(s *node.ClusterStats, self string, partitions int) *admin.Clus
 		},
 	}
 	for level := wire.Linearizable; level <= wire.Local; level++ {
-		c.Reads.ByLevel[server.LevelName(level)] = s.Reads.ByLevel[level]
+		c.Reads.ByLevel[front.LevelName(level)] = s.Reads.ByLevel[level]
 	}
 	heard := map[ring.NodeID]time.Time{}
 	for i, m := range s.Members {

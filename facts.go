@@ -3,7 +3,7 @@ package vegadb
 import (
 	"github.com/prakashpandey/vegadb/internal/admin"
 	"github.com/prakashpandey/vegadb/internal/config"
-	"github.com/prakashpandey/vegadb/internal/server"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
 
@@ -47,7 +47,7 @@ func (n *Node) Facts() admin.Facts {
 	if st.Cluster != nil {
 		f.Cluster = clusterFacts(st.Cluster, f.Node.NodeID, f.Node.Partitions)
 	}
-	bounds := server.LatencyBounds()
+	bounds := front.LatencyBounds()
 	for _, c := range srv.Commands {
 		f.Commands = append(f.Commands, admin.Command{
 			Name: c.Name, Errors: c.Errors,

@@ -23,6 +23,8 @@ var layers = [][]string{
 // aside lists the packages beside the layers with all they may import of ours: the Go client and the command line
 // tool built on it, and leaves that only use the floor.
 var aside = map[string][]string{
+	// What a node and a router show their clients alike.
+	"internal/front":  {"internal/auth", "internal/command", "internal/config", "internal/resp", "internal/wire"},
 	"internal/config": {"internal/vfs", "internal/invariants"},
 	"internal/auth":   {"internal/vfs", "internal/invariants"},
 	"client":          {"internal/wire", "internal/ring"},
@@ -33,7 +35,7 @@ var aside = map[string][]string{
 	"internal/workload": {"client", "internal/resp"},
 	"internal/certs":    {},
 	"internal/version":  {},
-	"internal/router": {"client", "internal/admin", "internal/auth", "internal/certs", "internal/command", "internal/config",
+	"internal/router": {"client", "internal/admin", "internal/auth", "internal/certs", "internal/command", "internal/config", "internal/front",
 		"internal/resp", "internal/ring", "internal/vfs", "internal/wire"},
 	"internal/routercmd": {"internal/router", "internal/config", "internal/version"},
 	"internal/archtest":  {},
@@ -48,6 +50,7 @@ var aside = map[string][]string{
 var asideUsers = map[string][]string{
 	"internal/config":    {"internal/servercmd", ".", "internal/server", "internal/admin"},
 	"internal/auth":      {"internal/servercmd", ".", "internal/server", "internal/admin"},
+	"internal/front":     {".", "internal/server"},
 	"internal/certs":     {"."},
 	"internal/version":   {"."},
 	"internal/router":    {},

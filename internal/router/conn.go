@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/auth"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/resp"
 )
 
@@ -37,12 +38,12 @@ type conn struct {
 	parser   resp.Parser
 	args     [][]byte
 	w        resp.Writer // a local reply being written
-	names    clientNames
+	names    front.Names
 	reads    reads // but for reads.seen
 	nativeUp bool  // the native handshake is over
 
 	// Read by others: CLIENT LIST.
-	info       atomic.Pointer[clientInfo]
+	info       atomic.Pointer[front.ClientInfo]
 	proto      atomic.Uint32
 	lastActive atomic.Int64 // unix ms
 
@@ -93,7 +94,7 @@ func (r *Router) newConn(raw net.Conn, remote, local netip.AddrPort) *conn {
 	return c
 }
 
-func (c *conn) touch() { c.lastActive.Store(c.r.opts.Clock().UnixMilli()) }
+func (c *conn) touch() { c.lastActive.Store(c.r.nowMs()) }
 
 // setParserLimits gives the parser the limits that fit what the peer may do.
 func (c *conn) setParserLimits() {
@@ -170,20 +171,20 @@ func (c *conn) settle() bool {
 }
 
 // fail ends the connection for a reason, once what was asked for has been answered.
-func (c *conn) fail(reason closeReason, err error) {
+func (c *conn) fail(reason front.CloseReason, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.failLocked(reason, err)
 }
 
-func (c *conn) failLocked(reason closeReason, err error) {
+func (c *conn) failLocked(reason front.CloseReason, err error) {
 	if c.closing {
 		return
 	}
 	c.closing = true
 	c.r.stats.closed[reason].Add(1)
-	if reason != closedByPeer { // QUIT: nothing that an operator needs to see
-		c.r.logger.Info("connection closed", "remote", c.remote, "client", c.id, "reason", closeNames[reason], "err", err)
+	if reason != front.ClosedByPeer { // QUIT: nothing that an operator needs to see
+		c.r.logger.Info("connection closed", "remote", c.remote, "client", c.id, "reason", reason.String(), "err", err)
 	}
 }
 
@@ -237,9 +238,9 @@ func (c *conn) end() {
 	c.hold(-c.held)
 	if !c.closing {
 		c.closing = true
-		reason := closedByPeer
+		reason := front.ClosedByPeer
 		if c.stopping {
-			reason = closedShutdown
+			reason = front.ClosedShutdown
 		}
 		c.r.stats.closed[reason].Add(1)
 	}

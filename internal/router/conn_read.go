@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/prakashpandey/vegadb/internal/front"
 )
 
 // read is the reader's goroutine.
@@ -27,10 +29,10 @@ func (c *conn) read() {
 		if c.off == len(c.in) {
 			continue
 		}
-		if protocol(c.proto.Load()) == protocolUnknown {
+		if front.Protocol(c.proto.Load()) == front.ProtocolUnknown {
 			c.recognise(c.in[c.off])
 		}
-		if protocol(c.proto.Load()) == protocolNative {
+		if front.Protocol(c.proto.Load()) == front.ProtocolNative {
 			c.takeNative()
 		} else {
 			c.takeRESP()
@@ -46,13 +48,10 @@ func (c *conn) over() bool {
 }
 
 func (c *conn) recognise(first byte) {
-	p := protocolRESP
-	if first >= 0x80 {
-		p = protocolNative
-	}
+	p := front.ProtocolOf(first)
 	c.proto.Store(uint32(p))
 	c.r.stats.open[p].Add(1)
-	c.r.stats.open[protocolUnknown].Add(-1)
+	c.r.stats.open[front.ProtocolUnknown].Add(-1)
 }
 
 // handshake is that of TLS.
@@ -66,7 +65,7 @@ func (c *conn) handshake() bool {
 	}
 	c.raw.SetWriteDeadline(time.Now().Add(c.r.front.HandshakeTimeout))
 	if err := secure.HandshakeContext(c.ctx); err != nil {
-		c.fail(closedHandshakeTimeout, err)
+		c.fail(front.ClosedHandshakeTimeout, err)
 		c.breakOff()
 		return false
 	}
@@ -109,32 +108,32 @@ func (c *conn) more() bool {
 
 // patience is how long the peer may take for what comes next, and what it exceeds
 // otherwise.
-func (c *conn) patience() (reason closeReason, until time.Time) {
+func (c *conn) patience() (reason front.CloseReason, until time.Time) {
 	f := c.r.front
-	soonest := func(why closeReason, since time.Time, limit time.Duration) {
+	soonest := func(why front.CloseReason, since time.Time, limit time.Duration) {
 		if t := since.Add(limit); limit > 0 && (until.IsZero() || t.Before(until)) {
 			reason, until = why, t
 		}
 	}
 	if !c.greeted {
-		soonest(closedHandshakeTimeout, c.openedAt, f.HandshakeTimeout)
+		soonest(front.ClosedHandshakeTimeout, c.openedAt, f.HandshakeTimeout)
 	}
 	if c.off < len(c.in) {
-		soonest(closedFrameTimeout, c.frameAt, f.FrameTimeout)
+		soonest(front.ClosedFrameTimeout, c.frameAt, f.FrameTimeout)
 	} else {
-		soonest(closedIdle, c.r.opts.Clock(), f.IdleTimeout)
+		soonest(front.ClosedIdle, c.r.opts.Clock(), f.IdleTimeout)
 	}
 	return reason, until
 }
 
 // ended deals with a read that brought nothing. It reports whether to read on.
-func (c *conn) ended(err error, reason closeReason) bool {
+func (c *conn) ended(err error, reason front.CloseReason) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.stopping:
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		if reason == closedIdle && c.inFlight > 0 {
+		if reason == front.ClosedIdle && c.inFlight > 0 {
 			return true // it waits for us
 		}
 		c.failLocked(reason, timeoutErrors[reason])
@@ -146,10 +145,10 @@ func (c *conn) ended(err error, reason closeReason) bool {
 }
 
 // timeoutErrors tell which setting a connection has met. Never changed.
-var timeoutErrors = map[closeReason]error{
-	closedHandshakeTimeout: errors.New("not authenticated in time (handshake-timeout)"),
-	closedFrameTimeout:     errors.New("a command was not complete in time (frame-timeout)"),
-	closedIdle:             errors.New("idle (idle-timeout)"),
+var timeoutErrors = map[front.CloseReason]error{
+	front.ClosedHandshakeTimeout: errors.New("not authenticated in time (handshake-timeout)"),
+	front.ClosedFrameTimeout:     errors.New("a command was not complete in time (frame-timeout)"),
+	front.ClosedIdle:             errors.New("idle (idle-timeout)"),
 }
 
 func (c *conn) makeRoom() {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"runtime"
 	"time"
+
+	"github.com/prakashpandey/vegadb/internal/front"
 )
 
 // send appends bytes to what is ready for the peer. buf is not to be used
@@ -46,10 +48,10 @@ func (c *conn) hold(n int) {
 	switch {
 	case n <= 0 || c.broken:
 	case int64(c.held) > f.OutputLimit:
-		c.failLocked(closedOutputLimit, fmt.Errorf("%d bytes of replies wait for it, output-limit is %d", c.held, f.OutputLimit))
+		c.failLocked(front.ClosedOutputLimit, fmt.Errorf("%d bytes of replies wait for it, output-limit is %d", c.held, f.OutputLimit))
 		c.breakLocked()
 	case total > f.OutputLimitTotal:
-		c.failLocked(closedOutputTotal, fmt.Errorf("replies that wait exceed output-limit-total of %d bytes; this connection holds %d", f.OutputLimitTotal, c.held))
+		c.failLocked(front.ClosedOutputTotal, fmt.Errorf("replies that wait exceed output-limit-total of %d bytes; this connection holds %d", f.OutputLimitTotal, c.held))
 		c.breakLocked()
 	}
 }
@@ -98,7 +100,7 @@ func (c *conn) writeChunk(chunk []byte) bool {
 		}
 		if _, err := c.nc.Write(part); err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
-				c.fail(closedWriteTimeout, errors.New("replies were not read in time (write-timeout)"))
+				c.fail(front.ClosedWriteTimeout, errors.New("replies were not read in time (write-timeout)"))
 			}
 			c.breakOff()
 			return false

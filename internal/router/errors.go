@@ -11,13 +11,7 @@ import (
 // Replies that refuse a RESP command before it is sent: in Redis's words where
 // Redis has some. Shared, never changed.
 var (
-	errNoAuth    = &resp.Error{Code: "NOAUTH", Text: "Authentication required."}
-	errNoKeys    = &resp.Error{Code: "NOPERM", Text: "No permissions to access a key"}
-	errNoPerm    = &resp.Error{Code: "NOPERM", Text: "this user has no permissions to run this command"}
 	errCrossSlot = &resp.Error{Code: "CROSSSLOT", Text: "Keys in request don't hash to the same slot"}
-	errSyntax    = &resp.Error{Code: "ERR", Text: "syntax error"}
-	errNotInt    = &resp.Error{Code: "ERR", Text: "value is not an integer or out of range"}
-	errWrongPass = &resp.Error{Code: "WRONGPASS", Text: "invalid username-password pair or user is disabled."}
 	errTooMuch   = &resp.Error{Code: "ERR", Text: "the values asked for exceed output-limit: ask for fewer keys at once"}
 	errNotHere   = &resp.Error{Code: "ERR", Text: "a router does not serve this command: ask a node"}
 )

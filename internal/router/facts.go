@@ -11,6 +11,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/admin"
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -70,11 +71,13 @@ func (r *Router) Facts() Facts {
 			Failed: map[string]uint64{},
 		},
 	}
-	for p := range protocols {
+	for p := range front.Protocols {
 		f.Server.Connections[p.String()] = st.open[p].Load()
 	}
-	for reason := closedByPeer; reason < closeReasons; reason++ {
-		f.Server.Closed[closeNames[reason]] = st.closed[reason].Load()
+	for reason := front.ClosedByPeer; reason < front.CloseReasons; reason++ {
+		if reason != front.ClosedInputLimit {
+			f.Server.Closed[reason.String()] = st.closed[reason].Load()
+		}
 	}
 	for s := range st.failures {
 		if n := st.failures[s].Load(); n > 0 {
@@ -87,7 +90,7 @@ func (r *Router) Facts() Facts {
 			f.Cluster.LastError = firstLine(*err)
 		}
 	}
-	bounds := latencyBounds()
+	bounds := front.LatencyBounds()
 	for id := range st.commands {
 		f.addCommand(command.ByID(uint16(id)).FullName(), bounds, &st.commands[id])
 	}
@@ -97,16 +100,15 @@ func (r *Router) Facts() Facts {
 	return f
 }
 
-func (f *Facts) addCommand(name string, bounds []float64, c *callStats) {
-	calls, failed := c.calls.Load(), c.errors.Load()
-	if calls == 0 && failed == 0 {
+func (f *Facts) addCommand(name string, bounds []float64, c *front.Calls) {
+	s, called := c.Figures()
+	if !called {
 		return
 	}
-	h := admin.Histogram{BoundsSeconds: bounds, Counts: make([]uint64, latencyBuckets), SumSeconds: time.Duration(c.nanos.Load()).Seconds()}
-	for i := range h.Counts {
-		h.Counts[i] = c.buckets[i].Load()
-	}
-	f.Commands = append(f.Commands, admin.Command{Name: name, Errors: failed, Latency: h})
+	f.Commands = append(f.Commands, admin.Command{
+		Name: name, Errors: s.Errors,
+		Latency: admin.Histogram{BoundsSeconds: bounds, Counts: s.Buckets, SumSeconds: s.Spent.Seconds()},
+	})
 }
 
 // serveAdmin serves HTTP on ln.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -102,7 +103,7 @@ func fuzzConnection(t *testing.T, r *Router, ln net.Listener, data []byte) {
 	there := netip.MustParseAddrPort("127.0.0.1:1")
 	c, refused := r.admit(socket, there, there)
 	if c == nil {
-		t.Fatalf("refused: %s", closeNames[refused])
+		t.Fatalf("refused: %s", refused.String())
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { io.Copy(io.Discard, peer) })
@@ -123,9 +124,7 @@ func fuzzConnection(t *testing.T, r *Router, ln net.Listener, data []byte) {
 // eventuallyGone waits until a connection is counted out.
 func (r *Router) eventuallyGone(c *conn) {
 	for {
-		r.mu.Lock()
-		_, open := r.sessions[c]
-		r.mu.Unlock()
+		open := slices.Contains(r.door.Open(), c)
 		if !open {
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/resp"
 	"github.com/prakashpandey/vegadb/internal/ring"
 )
@@ -32,20 +33,20 @@ func clusterHandlers() map[string]handler {
 func (r *Router) redisID() string { return r.nodeID + "00000000" }
 
 func handleClusterInfo(c *conn, _ *command.Spec, _ [][]byte) {
-	var b infoWriter
+	var b front.Info
 	state := "ok"
 	if v := c.r.view.Load(); v == nil || v.Leaderless > 0 {
 		state = "fail"
 	}
-	b.field("cluster_state", state)
-	b.field("cluster_slots_assigned", ring.Slots)
-	b.field("cluster_slots_ok", ring.Slots)
-	b.field("cluster_slots_pfail", 0)
-	b.field("cluster_slots_fail", 0)
-	b.field("cluster_known_nodes", 1)
-	b.field("cluster_size", 1)
-	b.field("cluster_current_epoch", epoch)
-	b.field("cluster_my_epoch", epoch)
+	b.Field("cluster_state", state)
+	b.Field("cluster_slots_assigned", ring.Slots)
+	b.Field("cluster_slots_ok", ring.Slots)
+	b.Field("cluster_slots_pfail", 0)
+	b.Field("cluster_slots_fail", 0)
+	b.Field("cluster_known_nodes", 1)
+	b.Field("cluster_size", 1)
+	b.Field("cluster_current_epoch", epoch)
+	b.Field("cluster_my_epoch", epoch)
 	c.w.Verbatim("txt", b.String())
 }
 

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/prakashpandey/vegadb/internal/config"
+	"github.com/prakashpandey/vegadb/internal/front"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -83,7 +84,7 @@ func startRouter(t testing.TB, b backend, change ...func(*config.Router)) *testR
 		if n := r.held.Load(); n != 0 {
 			t.Errorf("%d bytes of replies are counted as held behind the end", n)
 		}
-		for p := range protocols {
+		for p := range front.Protocols {
 			if n := r.stats.open[p].Load(); n != 0 {
 				t.Errorf("%d connections of protocol %s are counted behind the end", n, p)
 			}

@@ -12,21 +12,22 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/config"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
-func (r *testRouter) wantClosedFor(reason closeReason) {
+func (r *testRouter) wantClosedFor(reason front.CloseReason) {
 	r.t.Helper()
-	r.eventually("a connection is closed for "+closeNames[reason], func() bool { return r.stats.closed[reason].Load() == 1 })
+	r.eventually("a connection is closed for "+reason.String(), func() bool { return r.stats.closed[reason].Load() == 1 })
 }
 
 func TestConnectionsAboveTheLimitsAreTurnedAway(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*config.Router)
-		reason closeReason
+		reason front.CloseReason
 	}{
-		"total":       {func(s *config.Router) { s.Front.MaxConnections = 2 }, closedTooMany},
-		"per address": {func(s *config.Router) { s.Front.MaxConnectionsPerAddress = 2 }, closedTooManyFromAddress},
+		"total":       {func(s *config.Router) { s.Front.MaxConnections = 2 }, front.ClosedTooMany},
+		"per address": {func(s *config.Router) { s.Front.MaxConnectionsPerAddress = 2 }, front.ClosedTooManyFromAddress},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := startRouter(t, newFakeCluster(t), tc.change)
@@ -40,7 +41,7 @@ func TestConnectionsAboveTheLimitsAreTurnedAway(t *testing.T) {
 			third.wantClosed()
 			r.wantClosedFor(tc.reason)
 			second.Close()
-			r.eventually("there is room again", func() bool { return len(r.list()) == 1 })
+			r.eventually("there is room again", func() bool { return len(r.door.Open()) == 1 })
 			r.dial().ask("PING", "PONG")
 		})
 	}
@@ -50,15 +51,15 @@ func TestAPeerThatTakesTooLongIsCutOff(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*config.Router)
 		send   string
-		reason closeReason
+		reason front.CloseReason
 	}{
-		"idle":         {func(s *config.Router) { s.Front.IdleTimeout = time.Second }, "", closedIdle},
-		"frame":        {func(s *config.Router) { s.Front.FrameTimeout = 100 * time.Millisecond }, "*2\r\n$3\r\nGET\r\n$5\r\nab", closedFrameTimeout},
-		"frame behind": {func(s *config.Router) { s.Front.FrameTimeout = 100 * time.Millisecond }, "PING\r\nPI", closedFrameTimeout},
-		"native frame": {func(s *config.Router) { s.Front.FrameTimeout = 100 * time.Millisecond }, "\xd6VDB", closedFrameTimeout},
+		"idle":         {func(s *config.Router) { s.Front.IdleTimeout = time.Second }, "", front.ClosedIdle},
+		"frame":        {func(s *config.Router) { s.Front.FrameTimeout = 100 * time.Millisecond }, "*2\r\n$3\r\nGET\r\n$5\r\nab", front.ClosedFrameTimeout},
+		"frame behind": {func(s *config.Router) { s.Front.FrameTimeout = 100 * time.Millisecond }, "PING\r\nPI", front.ClosedFrameTimeout},
+		"native frame": {func(s *config.Router) { s.Front.FrameTimeout = 100 * time.Millisecond }, "\xd6VDB", front.ClosedFrameTimeout},
 		"authentication": {func(s *config.Router) {
 			s.Front.HandshakeTimeout, s.Front.UsersFile = 100*time.Millisecond, usersFile(t)
-		}, "PING\r\n", closedHandshakeTimeout},
+		}, "PING\r\n", front.ClosedHandshakeTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -67,7 +68,7 @@ func TestAPeerThatTakesTooLongIsCutOff(t *testing.T) {
 			io.WriteString(c, tc.send)
 			c.wantClosed()
 			r.wantClosedFor(tc.reason)
-			r.eventually("the log names the limit", func() bool { return strings.Contains(r.log.String(), closeNames[tc.reason]) })
+			r.eventually("the log names the limit", func() bool { return strings.Contains(r.log.String(), tc.reason.String()) })
 		})
 	}
 }
@@ -95,13 +96,13 @@ func TestAClientThatWaitsForUsIsNotIdle(t *testing.T) {
 func TestWhatIsNoCommandEndsTheConnection(t *testing.T) {
 	for name, tc := range map[string]struct {
 		send, reply string
-		reason      closeReason
+		reason      front.CloseReason
 	}{
-		"HTTP":           {"POST / HTTP/1.1\r\nHost: x\r\n\r\nSET evil 1\r\n", "", closedHTTP},
-		"protocol":       {"*1\r\n+PING\r\n", "-ERR Protocol error: expected '$', got '+'", closedProtocolError},
-		"huge bulk":      {"*1\r\n$999999999\r\n", "-ERR Protocol error: invalid bulk length", closedProtocolError},
-		"native garbage": {"\xd6XXXXXXXX", "", closedProtocolError},
-		"native version": {string((&wire.ClientHello{MinVersion: 7, MaxVersion: 9}).Append(nil)), "", closedProtocolError},
+		"HTTP":           {"POST / HTTP/1.1\r\nHost: x\r\n\r\nSET evil 1\r\n", "", front.ClosedHTTP},
+		"protocol":       {"*1\r\n+PING\r\n", "-ERR Protocol error: expected '$', got '+'", front.ClosedProtocolError},
+		"huge bulk":      {"*1\r\n$999999999\r\n", "-ERR Protocol error: invalid bulk length", front.ClosedProtocolError},
+		"native garbage": {"\xd6XXXXXXXX", "", front.ClosedProtocolError},
+		"native version": {string((&wire.ClientHello{MinVersion: 7, MaxVersion: 9}).Append(nil)), "", front.ClosedProtocolError},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := startRouter(t, newFakeCluster(t))
@@ -179,7 +180,7 @@ func TestOutputAboveTheLimitEndsTheConnection(t *testing.T) {
 		b.wait(t)
 	}
 	close(b.release)
-	r.wantClosedFor(closedOutputLimit)
+	r.wantClosedFor(front.ClosedOutputLimit)
 	r.eventually("the log says why", func() bool { return strings.Contains(r.log.String(), "output-limit is 16777216") })
 }
 
@@ -212,7 +213,7 @@ func TestAPeerThatDoesNotReadIsGivenUp(t *testing.T) {
 	for range 64 {
 		c.send("GET big")
 	}
-	r.wantClosedFor(closedWriteTimeout)
+	r.wantClosedFor(front.ClosedWriteTimeout)
 }
 
 func TestAReaderThatIsSlowGetsEverything(t *testing.T) {
@@ -252,7 +253,7 @@ func TestBeforeALoginLittleIsAllowed(t *testing.T) {
 	if len(rest) > preAuthOutput {
 		t.Errorf("%d bytes were told", len(rest))
 	}
-	r.wantClosedFor(closedOutputLimit)
+	r.wantClosedFor(front.ClosedOutputLimit)
 }
 
 // Requests of all connections share one bound, and a connection that waits for it does
@@ -314,7 +315,7 @@ func TestAPeerThatGoesAwayTakesItsRequestsWithIt(t *testing.T) {
 	b.wait(t)
 	c.Conn.(*net.TCPConn).SetLinger(0)
 	c.Close()
-	r.eventually("nothing is under way", func() bool { return r.stats.inFlight.Load() == 0 && len(r.list()) == 0 })
+	r.eventually("nothing is under way", func() bool { return r.stats.inFlight.Load() == 0 && len(r.door.Open()) == 0 })
 }
 
 func TestCloseAnswersWhatIsUnderWayAndTakesNothingMore(t *testing.T) {

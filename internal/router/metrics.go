@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/prakashpandey/vegadb/internal/admin"
+	"github.com/prakashpandey/vegadb/internal/front"
 )
 
 // collector turns Facts into Prometheus metrics when it is asked.
@@ -41,7 +42,7 @@ func newCollector(r *Router) *collector {
 		c.rows = append(c.rows, metricRow{desc(name, help), kind, get})
 	}
 	gauge, counter := prometheus.GaugeValue, prometheus.CounterValue
-	add(gauge, "ready", "1 while the cluster answers.", func(f *Facts) float64 { return float64(boolInt(f.State.Ready)) })
+	add(gauge, "ready", "1 while the cluster answers.", func(f *Facts) float64 { return float64(front.BoolInt(f.State.Ready)) })
 	add(counter, "connections_accepted_total", "Connections accepted.", func(f *Facts) float64 { return float64(f.Server.Accepted) })
 	add(counter, "received_bytes_total", "Bytes received from clients.", func(f *Facts) float64 { return float64(f.Server.ReceivedBytes) })
 	add(counter, "sent_bytes_total", "Bytes sent to clients.", func(f *Facts) float64 { return float64(f.Server.SentBytes) })

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/prakashpandey/vegadb/internal/auth"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -23,7 +24,7 @@ func (c *conn) takeNative() {
 			if err != nil {
 				status, text := statusOf(err)
 				c.sendNow(wire.AppendErrorReply(nil, 0, status, 0, text))
-				c.fail(closedProtocolError, err)
+				c.fail(front.ClosedProtocolError, err)
 				return
 			}
 			if n = took; n > 0 {
@@ -71,7 +72,7 @@ func (c *conn) greet(data []byte) int {
 		err = hello.Decode(payload)
 	}
 	if err != nil {
-		c.refuseHello(err, closedProtocolError)
+		c.refuseHello(err, front.ClosedProtocolError)
 		return 0
 	}
 	if took == 0 {
@@ -79,17 +80,17 @@ func (c *conn) greet(data []byte) int {
 	}
 	version := hello.Negotiate()
 	if version == 0 {
-		c.refuseHello(&wire.Error{Status: wire.UnsupportedVersion, Text: "this router speaks protocol version 1"}, closedProtocolError)
+		c.refuseHello(&wire.Error{Status: wire.UnsupportedVersion, Text: "this router speaks protocol version 1"}, front.ClosedProtocolError)
 		return took
 	}
-	c.names.name = hello.ClientName
+	c.names.Name = hello.ClientName
 	c.publishInfo()
 	if c.r.users != nil && !c.checkPassword(&hello) {
 		return took
 	}
 	v := c.r.view.Load()
 	if v == nil {
-		c.refuseHello(errNotConnected, closedRefused)
+		c.refuseHello(errNotConnected, front.ClosedRefused)
 		return took
 	}
 	c.nativeUp = true
@@ -105,7 +106,7 @@ func (c *conn) greet(data []byte) int {
 // connectRetryMs is the hint for a client that came before the cluster was reached.
 const connectRetryMs = 500
 
-func (c *conn) refuseHello(err error, reason closeReason) {
+func (c *conn) refuseHello(err error, reason front.CloseReason) {
 	status, text := statusOf(err)
 	reply := wire.ServerHello{Status: status, Message: text}
 	var limited *auth.LimitedError
@@ -124,7 +125,7 @@ func (c *conn) refuseHello(err error, reason closeReason) {
 
 func (c *conn) checkPassword(hello *wire.ClientHello) bool {
 	if hello.Auth != wire.AuthPassword {
-		c.refuseHello(&wire.Error{Status: wire.Unauthenticated, Text: "this router wants a user name and a password"}, closedRefused)
+		c.refuseHello(&wire.Error{Status: wire.Unauthenticated, Text: "this router wants a user name and a password"}, front.ClosedRefused)
 		return false
 	}
 	name := hello.Username
@@ -134,7 +135,7 @@ func (c *conn) checkPassword(hello *wire.ClientHello) bool {
 	user, err := c.r.users.Login(c.r.failures, c.remote.Addr(), name, hello.Password)
 	if err != nil {
 		c.r.stats.authFailures.Add(1)
-		c.refuseHello(err, closedRefused)
+		c.refuseHello(err, front.ClosedRefused)
 		return false
 	}
 	c.logIn(user)

@@ -50,7 +50,7 @@ func (c *conn) executeFrame(frame []byte) {
 func (n *nativeCall) refuse(err error) {
 	status, text := statusOf(err)
 	n.c.sendNow(wire.AppendErrorReply(nil, n.req.ID, status, 0, text))
-	n.c.r.stats.native[n.req.Op].observe(time.Since(n.began), true)
+	n.c.r.stats.native[n.req.Op].Observe(time.Since(n.began), true)
 }
 
 // judge says why this client may not ask for this, before the body is looked at; nil if it may.
@@ -187,7 +187,7 @@ func (n *nativeCall) answer(reply *wire.Response) {
 		reply.Flags |= wire.ReplyVersion
 	}
 	buf := reply.Append(make([]byte, 0, len(reply.Body)+96))
-	n.c.r.stats.native[n.req.Op].observe(time.Since(n.began), reply.Status >= wire.InvalidArgument)
+	n.c.r.stats.native[n.req.Op].Observe(time.Since(n.began), reply.Status >= wire.InvalidArgument)
 	c := n.c
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/auth"
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/resp"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/wire"
@@ -40,9 +41,9 @@ func (n *nativeCall) command() error {
 	if spec.Kind == command.KindServer {
 		return errNotKeyed
 	}
-	switch n.c.permit(spec, args) {
+	switch front.Permit(n.c.user, spec, args) {
 	case nil:
-	case errNoKeys:
+	case front.ErrNoKeys:
 		return errKeyForbidden
 	default:
 		return errMayNot

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/config"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -384,7 +385,7 @@ func TestAFrameThatIsTooLargeIsTheLastWord(t *testing.T) {
 	if _, err := io.ReadAll(c); err != nil && !isReset(err) {
 		t.Error(err)
 	}
-	r.wantClosedFor(closedProtocolError)
+	r.wantClosedFor(front.ClosedProtocolError)
 }
 
 func TestAReplyThatFitsNoFrameIsRefused(t *testing.T) {

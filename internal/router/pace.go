@@ -1,5 +1,7 @@
 package router
 
+import "github.com/prakashpandey/vegadb/internal/front"
+
 // pace says how many requests of a connection may be under way at once, by the size of
 // its replies: what is asked for at once is in memory at once, and the router learns
 // how large a reply is only when it is there. Guarded by the connection's mu.
@@ -35,7 +37,7 @@ func (p *pace) window(most int, budget int64) int {
 // of what it may hold, and its share of a quarter of what all may hold.
 func (r *Router) replyBudget() int64 {
 	open := int64(0)
-	for p := range protocols {
+	for p := range front.Protocols {
 		open += r.stats.open[p].Load()
 	}
 	return min(r.front.OutputLimit/4, r.front.OutputLimitTotal/4/max(open, 1))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/resp"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/wire"
@@ -37,12 +38,12 @@ func (c *conn) takeRESP() {
 
 func (c *conn) protocolError(err error) {
 	if errors.Is(err, resp.ErrHTTP) {
-		c.fail(closedHTTP, err)
+		c.fail(front.ClosedHTTP, err)
 		return
 	}
 	writeError(&c.w, err)
 	c.respond()
-	c.fail(closedProtocolError, err)
+	c.fail(front.ClosedProtocolError, err)
 }
 
 // respond sends, in its turn, the reply that was written to c.w.
@@ -53,7 +54,7 @@ func (c *conn) respond() {
 	if c.user == nil {
 		if c.told += len(c.w.Buf); c.told > preAuthOutput {
 			c.w.Buf = c.w.Buf[:0]
-			c.fail(closedOutputLimit, errors.New("too much asked before authentication"))
+			c.fail(front.ClosedOutputLimit, errors.New("too much asked before authentication"))
 			return
 		}
 	}
@@ -89,7 +90,7 @@ func (c *conn) execute(args [][]byte) {
 	}
 	if err != nil {
 		if spec != nil {
-			c.r.stats.commands[spec.ID].errors.Add(1)
+			c.r.stats.commands[spec.ID].Fail(1)
 		}
 		writeError(&c.w, err)
 		c.respond()
@@ -103,40 +104,20 @@ func (c *conn) execute(args [][]byte) {
 	c.r.handlers[spec.ID](c, spec, args)
 	failed := len(c.w.Buf) > 0 && c.w.Buf[0] == '-'
 	c.respond()
-	c.r.stats.commands[spec.ID].observe(time.Since(began), failed)
+	c.r.stats.commands[spec.ID].Observe(time.Since(began), failed)
 }
 
 // refuse says why this client may not run this command; nil if it may.
 func (c *conn) refuse(spec *command.Spec, args [][]byte) error {
 	if user := c.currentUser(); user == nil {
 		if spec.Flags&command.FlagNoAuth == 0 {
-			return errNoAuth
+			return front.ErrNoAuth
 		}
-	} else if err := c.permit(spec, args); err != nil {
+	} else if err := front.Permit(user, spec, args); err != nil {
 		return err
 	}
 	if spec.Check != nil {
 		return spec.Check(args)
-	}
-	return nil
-}
-
-// permit checks the user's role and, for each key, prefixes.
-func (c *conn) permit(spec *command.Spec, args [][]byte) error {
-	user := c.user
-	switch {
-	case spec.Flags&command.FlagAdmin != 0 && !user.MayAdmin(),
-		spec.Flags&command.FlagWrite != 0 && !user.MayWrite(),
-		spec.Flags&command.FlagWrite != 0 && spec.FirstKey == 0 && !user.AllKeys():
-		return errNoPerm
-	case spec.FirstKey == 0 || user.AllKeys():
-		return nil
-	}
-	first, step, count := spec.KeyRange(args)
-	for i := range count {
-		if !user.AllowsKey(args[first+i*step]) {
-			return errNoKeys
-		}
 	}
 	return nil
 }
@@ -155,7 +136,7 @@ func (c *conn) forward(spec *command.Spec, args [][]byte) {
 		if ring.PartitionOf(args[first+i*step], v.Partitions) != partition {
 			if spec.Merge == command.MergeNone {
 				c.r.stats.crossSlot.Add(1)
-				c.r.stats.commands[spec.ID].errors.Add(1)
+				c.r.stats.commands[spec.ID].Fail(1)
 				writeError(&c.w, errCrossSlot)
 				c.respond()
 				return
@@ -194,7 +175,7 @@ func (c *conn) forwardWhole(spec *command.Spec, args [][]byte, partition int) {
 		c.answered(size)
 		c.mu.Unlock()
 		for range n {
-			c.r.stats.commands[spec.ID].observe(took, failed)
+			c.r.stats.commands[spec.ID].Observe(took, failed)
 		}
 	}
 	if !c.mergeRead(spec, t, s) && c.order.add(t) {
@@ -227,7 +208,7 @@ func (c *conn) newTask(spec *command.Spec, partition int) *task {
 		t.req.OpFlags = wire.CommandReads
 	}
 	c.reads.ask(&t.req)
-	t.session = c.reads.level == wire.SessionReads
+	t.session = c.reads.Level == wire.SessionReads
 	t.deadline = time.Now().Add(c.r.opts.Settings.RequestTimeout)
 	return t
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/prakashpandey/vegadb/internal/auth"
 	"github.com/prakashpandey/vegadb/internal/certs"
 	"github.com/prakashpandey/vegadb/internal/config"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/vfs"
 )
 
@@ -58,16 +59,11 @@ type Router struct {
 	slots     chan struct{} // taken by requests under way
 	jobs      chan job      // to idle workers; without room, so that a job is never left in it
 	idle      atomic.Int64  // workers that wait for a job
-	refusedAt atomic.Int64  // when a refused connection was last logged, in unix ms
+	door      front.Door[*conn]
 
 	link     atomic.Pointer[backend] // nil until the cluster was reached
 	view     atomic.Pointer[view]    // the last one; nil likewise
 	viewFail atomic.Pointer[error]   // why the last look failed; nil: it did not
-
-	mu         sync.Mutex
-	sessions   map[*conn]struct{} // guarded by mu
-	perAddress map[netip.Addr]int // guarded by mu
-	draining   bool               // guarded by mu
 
 	ctx       context.Context // of everything that waits; ends with Close
 	cancel    context.CancelFunc
@@ -86,8 +82,6 @@ const (
 	// Pauses between attempts to reach the cluster, doubling.
 	connectFirst = 100 * time.Millisecond
 	connectLast  = 5 * time.Second
-	// stopPatience is how long Close waits for peers that do not take their replies.
-	stopPatience = time.Second
 )
 
 // Start starts a router and returns once it listens. The cluster is looked for in the
@@ -108,7 +102,6 @@ func Start(o Options) (*Router, error) {
 	r := &Router{
 		opts: o, logger: o.Logger, handlers: newHandlers(), seed: maphash.MakeSeed(),
 		slots: make(chan struct{}, o.Settings.MaxRequests), jobs: make(chan job),
-		sessions: make(map[*conn]struct{}), perAddress: make(map[netip.Addr]int),
 	}
 	r.front = &r.opts.Settings.Front
 	r.stats.init(o.Clock())
@@ -163,7 +156,7 @@ func (r *Router) listen() (err error) {
 	if r.ln, err = net.Listen("tcp", r.front.Addr); err != nil {
 		return fmt.Errorf("cannot serve clients on --addr %s: %w", r.front.Addr, err)
 	}
-	if r.addr, err = addrPort(r.ln.Addr()); err != nil {
+	if r.addr, err = front.AddrPort(r.ln.Addr()); err != nil {
 		r.ln.Close()
 		return err
 	}
@@ -246,6 +239,9 @@ func (r *Router) sleep(d time.Duration) {
 	}
 }
 
+// nowMs is the time in unix ms.
+func (r *Router) nowMs() int64 { return r.opts.Clock().UnixMilli() }
+
 // backend is the cluster, nil while it has not been reached.
 func (r *Router) backend() backend {
 	if b := r.link.Load(); b != nil {
@@ -275,10 +271,7 @@ func (r *Router) Reload() error {
 
 // State says whether requests can be served.
 func (r *Router) State() admin.State {
-	r.mu.Lock()
-	stopping := r.draining
-	r.mu.Unlock()
-	s := admin.State{Stopping: stopping, Ready: r.view.Load() != nil && r.viewFail.Load() == nil}
+	s := admin.State{Stopping: r.door.Closed(), Ready: r.view.Load() != nil && r.viewFail.Load() == nil}
 	if !s.Ready {
 		s.What = "waiting for the cluster"
 		if err := r.viewFail.Load(); err != nil {
@@ -303,11 +296,9 @@ func firstLine(err error) string {
 // connection, within ctx.
 func (r *Router) Close(ctx context.Context) error {
 	r.closeOnce.Do(func() {
-		r.mu.Lock()
-		r.draining = true
-		r.mu.Unlock()
+		r.door.Close()
 		errs := []error{r.ln.Close()}
-		for _, c := range r.list() {
+		for _, c := range r.door.Open() {
 			c.drain()
 		}
 		errs = append(errs, r.waitConns(ctx))
@@ -326,30 +317,20 @@ func (r *Router) Close(ctx context.Context) error {
 }
 
 // waitConns waits until every connection has been answered. Peers that do not take
-// their replies are left behind after stopPatience, all others when ctx ends.
+// their replies are left behind after a second, all others when ctx ends.
 func (r *Router) waitConns(ctx context.Context) error {
-	ended := make(chan struct{})
-	go func() { r.conns.Wait(); close(ended) }()
-	patience := time.NewTimer(stopPatience)
-	defer patience.Stop()
-	for {
-		select {
-		case <-ended:
-			return nil
-		case <-patience.C:
-			for _, c := range r.list() {
-				c.hurry()
-			}
-		case <-ctx.Done():
-			n := r.stats.inFlight.Load()
-			for _, c := range r.list() {
-				c.breakOff()
-			}
-			<-ended
-			if n > 0 {
-				r.logger.Warn("requests were still in flight when the time to stop was up", "requests", n)
-			}
-			return ctx.Err()
+	hurry := func() {
+		for _, c := range r.door.Open() {
+			c.hurry()
 		}
 	}
+	cut := func() {
+		if n := r.stats.inFlight.Load(); n > 0 {
+			r.logger.Warn("requests were still in flight when the time to stop was up", "requests", n)
+		}
+		for _, c := range r.door.Open() {
+			c.breakOff()
+		}
+	}
+	return front.WaitEnded(ctx, &r.conns, hurry, cut)
 }

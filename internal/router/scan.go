@@ -3,10 +3,10 @@ package router
 import (
 	"bytes"
 	"context"
-	"strconv"
 	"strings"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/resp"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -39,51 +39,10 @@ func (c *conn) withTimeout() (context.Context, context.CancelFunc) {
 const (
 	// pageKeys is how many keys are asked for at once by what walks everything.
 	pageKeys = 1000
-	// maxScanCount bounds one SCAN, whatever COUNT asks for.
-	maxScanCount = 10_000
 	// maxScanPages is how many pages one SCAN asks for while it has found less than
 	// it was asked for: partitions may be empty, patterns rare.
 	maxScanPages = 16
 )
-
-// scanOptions are SCAN's arguments.
-type scanOptions struct {
-	cursor  uint64
-	count   int
-	pattern []byte // nil: all
-	kind    []byte // nil: all
-}
-
-func parseScan(args [][]byte) (o scanOptions, err *resp.Error) {
-	cursor, perr := strconv.ParseUint(string(args[1]), 10, 64)
-	if perr != nil {
-		return o, &resp.Error{Code: "ERR", Text: "invalid cursor"}
-	}
-	o = scanOptions{cursor: cursor, count: 10}
-	for rest := args[2:]; len(rest) > 0; rest = rest[2:] {
-		if len(rest) < 2 {
-			return o, errSyntax
-		}
-		switch strings.ToLower(string(rest[0])) {
-		case "count":
-			n, ok := resp.ParseInt(rest[1])
-			if !ok {
-				return o, errNotInt
-			}
-			if n < 1 {
-				return o, errSyntax
-			}
-			o.count = int(min(n, maxScanCount))
-		case "match":
-			o.pattern = rest[1]
-		case "type":
-			o.kind = rest[1]
-		default:
-			return o, errSyntax
-		}
-	}
-	return o, nil
-}
 
 // listing gathers keys as an array of RESP whose length is known last.
 type listing struct {
@@ -162,7 +121,7 @@ func (c *conn) allAnswered() (*view, bool) {
 }
 
 func handleScan(c *conn, _ *command.Spec, args [][]byte) {
-	o, bad := parseScan(args)
+	o, bad := front.ParseScan(args)
 	if bad != nil {
 		c.w.Error(bad)
 		return
@@ -172,15 +131,15 @@ func handleScan(c *conn, _ *command.Spec, args [][]byte) {
 		return
 	}
 	list := listing{proto: c.w.Proto, most: c.r.front.OutputLimit}
-	wanted := o.kind == nil || strings.EqualFold(string(o.kind), "string") // the one kind there is
-	next := o.cursor
+	wanted := o.Kind == nil || strings.EqualFold(string(o.Kind), "string") // the one kind there is
+	next := o.Cursor
 	for range maxScanPages {
 		if partitionOf(next) >= v.Partitions {
 			next = 0
 			break
 		}
 		var err error
-		next, err = c.scanPage(next, o.pattern, o.count, func(key []byte) {
+		next, err = c.scanPage(next, o.Pattern, o.Count, func(key []byte) {
 			if wanted {
 				list.add(key)
 			}
@@ -189,14 +148,11 @@ func handleScan(c *conn, _ *command.Spec, args [][]byte) {
 			writeError(&c.w, err)
 			return
 		}
-		if next == 0 || list.n >= o.count || len(list.keys.Buf) > pauseOutput {
+		if next == 0 || list.n >= o.Count || len(list.keys.Buf) > pauseOutput {
 			break
 		}
 	}
-	c.w.Array(2)
-	c.w.BulkString(strconv.FormatUint(next, 10))
-	c.w.Array(list.n)
-	c.w.Buf = append(c.w.Buf, list.keys.Buf...)
+	front.WriteScan(&c.w, next, list.n, list.keys.Buf)
 }
 
 // handleKeys walks everything; only its own client waits for it.
@@ -230,15 +186,8 @@ func handleDBSize(c *conn, _ *command.Spec, _ [][]byte) {
 }
 
 func handleFlush(c *conn, _ *command.Spec, args [][]byte) {
-	if len(args) == 2 {
-		// Emptying takes no time that grows with the data: both words mean the same.
-		if mode := strings.ToLower(string(args[1])); mode != "async" && mode != "sync" {
-			c.w.Error(errSyntax)
-			return
-		}
-	}
-	if len(args) > 2 {
-		c.w.Error(errSyntax)
+	if err := front.CheckFlush(args); err != nil {
+		c.w.Error(err)
 		return
 	}
 	if _, ok := c.allAnswered(); !ok {

@@ -90,7 +90,7 @@ func (c *conn) forwardParts(spec *command.Spec, args [][]byte, partitions int) {
 			buf := j.reply()
 			c.fill(s, buf)
 			c.answered(size)
-			c.r.stats.commands[spec.ID].observe(time.Since(began), buf[0] == '-')
+			c.r.stats.commands[spec.ID].Observe(time.Since(began), buf[0] == '-')
 		}
 		if c.order.add(t) {
 			c.start(t)

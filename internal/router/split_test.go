@@ -125,7 +125,7 @@ func TestWhatCannotBeJoinedIsRefusedAsAcrossSlots(t *testing.T) {
 	}
 	peer := r.dial()
 	peer.ask("PING", "PONG")
-	c := r.list()[0] // its reader waits for input that does not come: this is its goroutine's stand-in
+	c := r.door.Open()[0] // its reader waits for input that does not come: this is its goroutine's stand-in
 	c.forward(spec, words(f.keyIn(1, 0), f.keyIn(1, 1)))
 	if got := peer.reply(); got != "1" {
 		t.Errorf("keys of one partition: %q", got)

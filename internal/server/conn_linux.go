@@ -4,6 +4,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/prakashpandey/vegadb/internal/front"
 )
 
 // conn is one connection and the link of its session. It belongs to its loop's
@@ -86,7 +88,7 @@ func endpoint(sa unix.Sockaddr, err error) (netip.AddrPort, error) {
 	case *unix.SockaddrInet6:
 		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port)), nil
 	}
-	return netip.AddrPort{}, errNotTCP
+	return netip.AddrPort{}, front.ErrNotTCP
 }
 
 // handle reacts to what epoll says of a connection.

@@ -60,5 +60,5 @@
 // A session that is over (QUIT, an error in the protocol, a limit) takes no more
 // input, and its connection is closed when what it has begun is answered and sent. A
 // server that stops treats all its sessions so; only peers that do not read are left
-// behind, after stopPatience, and everything else when the time for stopping is up.
+// behind, after a second, and everything else when the time for stopping is up.
 package server

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/prakashpandey/vegadb/internal/front"
 )
 
 // loopDriver serves plain TCP with epoll. All events of a connection are handled
@@ -130,7 +132,7 @@ func (l *loop) listen(addr string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, err
 	}
 	defer ln.Close()
-	bound, err := addrPort(ln.Addr())
+	bound, err := front.AddrPort(ln.Addr())
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
@@ -186,31 +188,22 @@ func (l *loop) watch(op int, fd int32, events uint32) error {
 }
 
 // stop ends the loops when every connection has been answered. Peers that do not
-// take their replies are left behind after stopPatience, all others when ctx ends.
+// take their replies are left behind after a second, all others when ctx ends.
 func (d *loopDriver) stop(ctx context.Context) error {
 	for _, l := range d.loops {
 		l.post(func() { l.drain(false) })
 	}
-	ended := make(chan struct{})
-	go func() { d.wg.Wait(); close(ended) }()
-	patience := time.NewTimer(stopPatience)
-	defer patience.Stop()
-	for {
-		select {
-		case <-ended:
-			return nil
-		case <-patience.C:
-			for _, l := range d.loops {
-				l.post(func() { l.drain(true) })
-			}
-		case <-ctx.Done():
-			for _, l := range d.loops {
-				l.end()
-			}
-			<-ended // a turn takes no longer than a write to the log
-			return ctx.Err()
+	hurry := func() {
+		for _, l := range d.loops {
+			l.post(func() { l.drain(true) })
 		}
 	}
+	cut := func() { // a turn takes no longer than a write to the log
+		for _, l := range d.loops {
+			l.end()
+		}
+	}
+	return front.WaitEnded(ctx, &d.wg, hurry, cut)
 }
 
 // drain begins the loop's end.

@@ -153,8 +153,8 @@ func TestAnEndedLoopTakesNoMail(t *testing.T) {
 	h := newHarness(t, harnessOptions{})
 	h.listen("loops")
 	h.dial()
-	h.await("it is open", func() bool { return len(h.srv.list()) == 1 })
-	c := h.srv.list()[0].link.(*conn)
+	h.await("it is open", func() bool { return len(h.srv.door.Open()) == 1 })
+	c := h.srv.door.Open()[0].link.(*conn)
 	h.stop(patience)
 	if c.loop.post(func() { t.Error("ran") }) {
 		t.Error("an ended loop promises to run a function")

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/resp"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -100,8 +101,8 @@ func commandFrame(id uint32, flags, version uint8, args ...string) []byte {
 }
 
 // wellFormed reports what a client could not read in a session's whole output.
-func wellFormed(p protocol, out []byte) error {
-	if p == protocolNative {
+func wellFormed(p front.Protocol, out []byte) error {
+	if p == front.ProtocolNative {
 		_, n, err := wire.ParseHello(out)
 		if err != nil || n == 0 && len(out) > 0 {
 			return fmt.Errorf("server hello: %w", errors.Join(err, errShort))

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/resp"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/store"
@@ -73,16 +74,16 @@ func handleClusterInfo(s *Session, _ *command.Spec, _ [][]byte) {
 	if leaderless+failed > 0 {
 		state = "fail"
 	}
-	var b infoWriter
-	b.field("cluster_state", state)
-	b.field("cluster_slots_assigned", ring.Slots)
-	b.field("cluster_slots_ok", ring.Slots-leaderless-failed)
-	b.field("cluster_slots_pfail", leaderless)
-	b.field("cluster_slots_fail", failed)
-	b.field("cluster_known_nodes", len(t.Nodes))
-	b.field("cluster_size", masters)
-	b.field("cluster_current_epoch", t.Epoch)
-	b.field("cluster_my_epoch", t.Epoch)
+	var b front.Info
+	b.Field("cluster_state", state)
+	b.Field("cluster_slots_assigned", ring.Slots)
+	b.Field("cluster_slots_ok", ring.Slots-leaderless-failed)
+	b.Field("cluster_slots_pfail", leaderless)
+	b.Field("cluster_slots_fail", failed)
+	b.Field("cluster_known_nodes", len(t.Nodes))
+	b.Field("cluster_size", masters)
+	b.Field("cluster_current_epoch", t.Epoch)
+	b.Field("cluster_my_epoch", t.Epoch)
 	s.w.Verbatim("txt", b.String())
 }
 

@@ -2,59 +2,31 @@ package server
 
 import (
 	"context"
-	"errors"
-	"strings"
 
 	"github.com/prakashpandey/vegadb/internal/auth"
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/resp"
 )
 
-// redisVersion is the Redis release whose commands and replies RESP clients can
-// count on; clients compare it to decide what they may send.
-const redisVersion = "7.2.0"
-
 func connectionHandlers() map[string]handler {
 	return map[string]handler{
-		"ping": handlePing, "echo": handleEcho, "auth": handleAuth, "hello": handleHello,
-		"select": handleSelect, "quit": handleQuit, "reset": handleReset,
-	}
-}
-
-func handlePing(s *Session, spec *command.Spec, args [][]byte) {
-	switch len(args) {
-	case 1:
-		s.w.Simple("PONG")
-	case 2:
-		s.w.Bulk(args[1])
-	default:
-		s.w.Error(resp.Errorf("ERR", "wrong number of arguments for 'ping' command"))
-	}
-}
-
-func handleEcho(s *Session, _ *command.Spec, args [][]byte) { s.w.Bulk(args[1]) }
-
-// handleSelect accepts the one database there is.
-func handleSelect(s *Session, _ *command.Spec, args [][]byte) {
-	switch db, ok := resp.ParseInt(args[1]); {
-	case !ok:
-		s.w.Errorf("ERR", "value is not an integer or out of range")
-	case db != 0:
-		s.w.Errorf("ERR", "DB index is out of range")
-	default:
-		s.w.OK()
+		"ping":   func(s *Session, spec *command.Spec, args [][]byte) { front.WritePing(&s.w, spec, args) },
+		"echo":   func(s *Session, _ *command.Spec, args [][]byte) { s.w.Bulk(args[1]) },
+		"select": func(s *Session, _ *command.Spec, args [][]byte) { front.WriteSelect(&s.w, args) },
+		"auth":   handleAuth, "hello": handleHello, "quit": handleQuit, "reset": handleReset,
 	}
 }
 
 func handleQuit(s *Session, _ *command.Spec, _ [][]byte) {
 	s.w.OK()
-	s.fail(closedByPeer, nil)
+	s.fail(front.ClosedByPeer, nil)
 }
 
 // handleReset brings the connection back to how it was when it was opened.
 func handleReset(s *Session, _ *command.Spec, _ [][]byte) {
 	s.w.Proto = 2
-	s.name = ""
+	s.names = front.Names{}
 	s.reads = readState{}
 	if s.needAuth {
 		s.user = nil
@@ -72,28 +44,16 @@ func (s *Session) logIn(user *auth.User) {
 	s.publishInfo()
 }
 
-var errWrongPass = &resp.Error{Code: "WRONGPASS", Text: "invalid username-password pair or user is disabled."}
-
 func handleAuth(s *Session, spec *command.Spec, args [][]byte) {
-	if len(args) > 3 {
-		s.w.Error(errSyntax)
-		return
+	name, password, err := front.ParseAuth(args)
+	switch {
+	case err != nil:
+		s.w.Error(err)
+	case !s.needAuth:
+		front.WriteAuthOpen(&s.w, args)
+	default:
+		s.authenticate(spec, name, password, (*resp.Writer).OK)
 	}
-	name, password := auth.DefaultName, string(args[len(args)-1])
-	if len(args) == 3 {
-		name = string(args[1])
-	}
-	if !s.needAuth {
-		if len(args) == 2 {
-			s.w.Errorf("ERR", "AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?")
-		} else if name == auth.DefaultName { // Redis's default user without a password takes any
-			s.w.OK()
-		} else {
-			s.w.Error(errWrongPass)
-		}
-		return
-	}
-	s.authenticate(spec, name, password, (*resp.Writer).OK)
 }
 
 // authenticate checks a password on a goroutine of its own, since a key
@@ -102,12 +62,8 @@ func (s *Session) authenticate(spec *command.Spec, name, password string, succes
 	var user *auth.User
 	w := s.async(spec, func(_ context.Context, w *resp.Writer) {
 		var err error
-		var limited *auth.LimitedError
-		switch user, err = s.srv.users.Login(s.srv.failures, s.remote.Addr(), name, password); {
-		case errors.As(err, &limited):
-			w.Errorf("ERR", "too many failed logins from this address, try again in %d s", int(limited.RetryAfter.Seconds())+1)
-		case err != nil:
-			w.Error(errWrongPass)
+		if user, err = s.srv.users.Login(s.srv.failures, s.remote.Addr(), name, password); err != nil {
+			w.Error(front.LoginError(err))
 		}
 	}, nil)
 	w.asyncFn = func() {
@@ -124,51 +80,27 @@ func (s *Session) authenticate(spec *command.Spec, name, password string, succes
 // handleHello negotiates the protocol version, and may authenticate and name the
 // connection on the way.
 func handleHello(s *Session, spec *command.Spec, args [][]byte) {
-	proto := s.w.Proto
-	if len(args) > 1 {
-		v, ok := resp.ParseInt(args[1])
-		if !ok {
-			s.w.Errorf("ERR", "Protocol version is not an integer or out of range")
-			return
-		}
-		if v != 2 && v != 3 {
-			s.w.Errorf("NOPROTO", "unsupported protocol version")
-			return
-		}
-		proto = int(v)
+	h, err := front.ParseHello(args, s.w.Proto)
+	if err != nil {
+		s.w.Error(err)
+		return
 	}
-	var user, password, name []byte
-	for rest := args[min(len(args), 2):]; len(rest) > 0; {
-		switch option := strings.ToLower(string(rest[0])); {
-		case option == "auth" && len(rest) >= 3:
-			user, password, rest = rest[1], rest[2], rest[3:]
-		case option == "setname" && len(rest) >= 2:
-			name, rest = rest[1], rest[2:]
-			if !validName(name) {
-				s.w.Error(errClientName)
-				return
-			}
-		default:
-			s.w.Errorf("ERR", "Syntax error in HELLO option '%s'", rest[0])
-			return
-		}
-	}
-	newName := string(name)
+	newName := string(h.Name) // the arguments are gone when a login is over
 	finish := func(w *resp.Writer) {
-		s.w.Proto, w.Proto = proto, proto
-		if name != nil {
-			s.name = newName
+		s.w.Proto, w.Proto = h.Proto, h.Proto
+		if h.Name != nil {
+			s.names.Name = newName
 		}
 		s.publishInfo()
-		s.writeHello(w)
+		front.WriteHello(w, s.id, s.srv.redisMode())
 	}
 	switch {
-	case user != nil && s.needAuth:
-		s.authenticate(spec, string(user), string(password), finish)
-	case user != nil && string(user) != auth.DefaultName:
-		s.w.Error(errWrongPass)
+	case h.User != nil && s.needAuth:
+		s.authenticate(spec, string(h.User), string(h.Password), finish)
+	case h.User != nil && string(h.User) != auth.DefaultName:
+		s.w.Error(front.ErrWrongPassword)
 	case s.user == nil:
-		s.w.Errorf("NOAUTH", "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
+		s.w.Error(front.ErrHelloNoAuth)
 	default:
 		finish(&s.w)
 	}
@@ -181,22 +113,4 @@ func (s *Server) redisMode() string {
 		return "cluster"
 	}
 	return "standalone"
-}
-
-func (s *Session) writeHello(w *resp.Writer) {
-	w.Map(7)
-	w.BulkString("server")
-	w.BulkString("redis")
-	w.BulkString("version")
-	w.BulkString(redisVersion)
-	w.BulkString("proto")
-	w.Int(int64(w.Proto))
-	w.BulkString("id")
-	w.Int(int64(s.id))
-	w.BulkString("mode")
-	w.BulkString(s.srv.redisMode())
-	w.BulkString("role")
-	w.BulkString("master")
-	w.BulkString("modules")
-	w.Array(0)
 }

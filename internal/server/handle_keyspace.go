@@ -2,11 +2,11 @@ package server
 
 import (
 	"context"
-	"strconv"
 	"strings"
 
 	"github.com/prakashpandey/vegadb/internal/auth"
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/resp"
 	"github.com/prakashpandey/vegadb/internal/store"
 )
@@ -19,49 +19,6 @@ func keyspaceHandlers() map[string]handler {
 	}
 }
 
-// scanOptions are SCAN's arguments.
-type scanOptions struct {
-	cursor  uint64
-	count   int
-	pattern []byte // nil: all
-	kind    []byte // nil: all
-}
-
-// maxScanCount bounds the work of one SCAN, whatever COUNT asks for: the cursor
-// lets the client go on.
-const maxScanCount = 10_000
-
-func parseScan(args [][]byte) (o scanOptions, err *resp.Error) {
-	cursor, perr := strconv.ParseUint(string(args[1]), 10, 64)
-	if perr != nil {
-		return o, &resp.Error{Code: "ERR", Text: "invalid cursor"}
-	}
-	o = scanOptions{cursor: cursor, count: 10}
-	for rest := args[2:]; len(rest) > 0; rest = rest[2:] {
-		if len(rest) < 2 {
-			return o, errSyntax
-		}
-		switch strings.ToLower(string(rest[0])) {
-		case "count":
-			n, ok := resp.ParseInt(rest[1])
-			if !ok {
-				return o, errNotInteger
-			}
-			if n < 1 {
-				return o, errSyntax
-			}
-			o.count = int(min(n, maxScanCount))
-		case "match":
-			o.pattern = rest[1]
-		case "type":
-			o.kind = rest[1]
-		default:
-			return o, errSyntax
-		}
-	}
-	return o, nil
-}
-
 // matches reports whether an entry belongs into a client's listing.
 func matches(e *store.Entry, now int64, user *auth.User, pattern, kind []byte) bool {
 	return !command.Expired(e.ExpireAt, now) && user.AllowsKey(e.Key) &&
@@ -70,7 +27,7 @@ func matches(e *store.Entry, now int64, user *auth.User, pattern, kind []byte) b
 }
 
 func handleScan(s *Session, _ *command.Spec, args [][]byte) {
-	o, err := parseScan(args)
+	o, err := front.ParseScan(args)
 	if err != nil {
 		s.w.Error(err)
 		return
@@ -79,10 +36,10 @@ func handleScan(s *Session, _ *command.Spec, args [][]byte) {
 	// behind the place where it goes.
 	var keys resp.Writer
 	n := 0
-	next, shown := o.cursor, s.shown()
-	for left := o.count; ; { // in steps, since keys may be large: COUNT is a hint
+	next, shown := o.Cursor, s.shown()
+	for left := o.Count; ; { // in steps, since keys may be large: COUNT is a hint
 		next = s.srv.scan(next, min(left, scanStep), shown, func(e *store.Entry) {
-			if matches(e, s.now, s.user, o.pattern, o.kind) {
+			if matches(e, s.now, s.user, o.Pattern, o.Kind) {
 				keys.Bulk(e.Key)
 				n++
 			}
@@ -91,10 +48,7 @@ func handleScan(s *Session, _ *command.Spec, args [][]byte) {
 			break
 		}
 	}
-	s.w.Array(2)
-	s.w.BulkString(strconv.FormatUint(next, 10))
-	s.w.Array(n)
-	s.w.Buf = append(s.w.Buf, keys.Buf...)
+	front.WriteScan(&s.w, next, n, keys.Buf)
 }
 
 // keysStep is how many entries KEYS visits between two looks at whether it should
@@ -133,16 +87,9 @@ func handleKeys(s *Session, spec *command.Spec, args [][]byte) {
 }
 
 func handleFlush(s *Session, spec *command.Spec, args [][]byte) {
-	if len(args) > 2 {
-		s.w.Error(errSyntax)
+	if err := front.CheckFlush(args); err != nil {
+		s.w.Error(err)
 		return
-	}
-	if len(args) == 2 {
-		// Emptying takes no time that grows with the data: both words mean the same.
-		if mode := strings.ToLower(string(args[1])); mode != "async" && mode != "sync" {
-			s.w.Error(errSyntax)
-			return
-		}
 	}
 	s.async(spec, func(ctx context.Context, w *resp.Writer) {
 		if err := s.srv.node.FlushAll(ctx); err != nil {

@@ -3,12 +3,12 @@ package server
 import (
 	"context"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/config"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/node"
 	"github.com/prakashpandey/vegadb/internal/resp"
 )
@@ -16,11 +16,14 @@ import (
 func serverHandlers() map[string]handler {
 	return map[string]handler{
 		"save": handleSave, "bgsave": handleBGSave,
-		"lastsave":   func(s *Session, _ *command.Spec, _ [][]byte) { s.w.Int(s.srv.lastSaveUnix()) },
-		"info":       handleInfo,
-		"config|get": handleConfigGet, "config|set": handleConfigSet,
+		"lastsave": func(s *Session, _ *command.Spec, _ [][]byte) { s.w.Int(s.srv.lastSaveUnix()) },
+		"info":     handleInfo,
+		"config|get": func(s *Session, _ *command.Spec, args [][]byte) {
+			front.WriteConfig(&s.w, args, func(match func(string) bool) []config.Pair { return config.Parameters(s.srv.live.Current(), match) })
+		},
+		"config|set":       handleConfigSet,
 		"config|resetstat": func(s *Session, _ *command.Spec, _ [][]byte) { s.srv.stats.reset(); s.w.OK() },
-		"time":             handleTime,
+		"time":             func(s *Session, _ *command.Spec, _ [][]byte) { front.WriteTime(&s.w, s.srv.opts.Clock()) },
 		"shutdown":         handleShutdown,
 	}
 }
@@ -45,7 +48,7 @@ func handleSave(s *Session, spec *command.Spec, _ [][]byte) {
 
 func handleBGSave(s *Session, _ *command.Spec, args [][]byte) {
 	if len(args) > 2 || len(args) == 2 && !strings.EqualFold(string(args[1]), "schedule") {
-		s.w.Error(errSyntax)
+		s.w.Error(front.ErrSyntax)
 		return
 	}
 	if s.srv.node.SnapshotStatus().Running && len(args) == 1 {
@@ -57,13 +60,6 @@ func handleBGSave(s *Session, _ *command.Spec, args [][]byte) {
 		return
 	}
 	s.w.Simple("Background saving started")
-}
-
-func handleTime(s *Session, _ *command.Spec, _ [][]byte) {
-	now := s.srv.opts.Clock()
-	s.w.Array(2)
-	s.w.BulkString(strconv.FormatInt(now.Unix(), 10))
-	s.w.BulkString(strconv.Itoa(now.Nanosecond() / 1000))
 }
 
 // handleShutdown ends the process as SIGTERM does. Nothing that was acknowledged
@@ -80,7 +76,7 @@ func handleShutdown(s *Session, spec *command.Spec, args [][]byte) {
 			s.w.Errorf("ERR", "No shutdown in progress.")
 			return
 		default:
-			s.w.Error(errSyntax)
+			s.w.Error(front.ErrSyntax)
 			return
 		}
 	}
@@ -96,24 +92,7 @@ func handleShutdown(s *Session, spec *command.Spec, args [][]byte) {
 			}
 		}
 		s.srv.opts.Shutdown()
-	}, func() { s.fail(closedShutdown, nil) })
-}
-
-func handleConfigGet(s *Session, _ *command.Spec, args [][]byte) {
-	patterns := args[2:]
-	pairs := config.Parameters(s.srv.live.Current(), func(name string) bool {
-		for _, p := range patterns {
-			if command.Match([]byte(strings.ToLower(string(p))), []byte(name)) {
-				return true
-			}
-		}
-		return false
-	})
-	s.w.Map(len(pairs))
-	for _, p := range pairs {
-		s.w.BulkString(p.Name)
-		s.w.BulkString(p.Value)
-	}
+	}, func() { s.fail(front.ClosedShutdown, nil) })
 }
 
 func handleConfigSet(s *Session, _ *command.Spec, args [][]byte) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/prakashpandey/vegadb/internal/command"
-	"github.com/prakashpandey/vegadb/internal/resp"
 )
 
 // handler serves one KindServer command. It writes its reply to s.w, or starts
@@ -51,9 +50,3 @@ func newHandlers() handlers {
 	}
 	return h
 }
-
-// Errors that several handlers share. Never changed.
-var (
-	errSyntax     = &resp.Error{Code: "ERR", Text: "syntax error"}
-	errNotInteger = &resp.Error{Code: "ERR", Text: "value is not an integer or out of range"}
-)

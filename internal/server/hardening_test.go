@@ -10,6 +10,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/auth"
 	"github.com/prakashpandey/vegadb/internal/config"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/vfs"
 	"github.com/prakashpandey/vegadb/internal/wal"
 	"github.com/prakashpandey/vegadb/internal/wire"
@@ -274,8 +275,8 @@ func TestConnectionsAreLimitedInAllAndPerAddress(t *testing.T) {
 		open = append(open, h.connect())
 	}
 	addr := open[0].ses.remote
-	if ses, why := h.srv.admit(addr, addr, open[0]); ses != nil || why != closedTooManyFromAddress {
-		t.Errorf("a fourth connection of one address: %v", closeNames[why])
+	if ses, why := h.srv.admit(addr, addr, open[0]); ses != nil || why != front.ClosedTooManyFromAddress {
+		t.Errorf("a fourth connection of one address: %v", why.String())
 	}
 	h.srv.forget(open[0].ses)
 	if ses, _ := h.srv.admit(addr, addr, open[0]); ses == nil {

@@ -112,7 +112,7 @@ func (h *harness) connect() *testConn {
 	addr := netip.MustParseAddrPort("127.0.0.1:4000")
 	ses, refused := h.srv.admit(addr, addr, c)
 	if ses == nil {
-		h.t.Fatalf("connection refused: %s", closeNames[refused])
+		h.t.Fatalf("connection refused: %s", refused.String())
 	}
 	c.ses = ses
 	h.t.Cleanup(func() { h.srv.forget(ses) })

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/prakashpandey/vegadb/internal/front"
 )
 
 // reapEvery is how often the time limits of connections are looked at.
@@ -16,45 +18,43 @@ const trimAfter = 3 * time.Second
 
 // noteRefusal counts a connection that was turned away. It logs one line per
 // second: whoever keeps knocking must not fill the disk.
-func (s *Server) noteRefusal(remote netip.AddrPort, reason closeReason) {
+func (s *Server) noteRefusal(remote netip.AddrPort, reason front.CloseReason) {
 	count := s.stats.closed[reason].Add(1)
-	now := s.nowMs()
-	last := s.refusalLogged.Load()
-	if now-last < time.Second.Milliseconds() || !s.refusalLogged.CompareAndSwap(last, now) {
+	if !s.door.WorthLogging(s.nowMs()) {
 		return
 	}
-	s.logger.Warn("connections refused", "reason", closeNames[reason], "remote", remote, "refused_so_far", count)
+	s.logger.Warn("connections refused", "reason", reason.String(), "remote", remote, "refused_so_far", count)
 }
 
 // refusal is what a refused peer is told. It has not said which protocol it
 // speaks, so it gets RESP's words, which a person can read.
-func (s *Server) refusal(reason closeReason) []byte {
+func (s *Server) refusal(reason front.CloseReason) []byte {
 	switch reason {
-	case closedTooMany, closedTooManyFromAddress:
-		return []byte("-ERR max number of clients reached\r\n")
-	case closedShutdown:
+	case front.ClosedTooMany, front.ClosedTooManyFromAddress:
+		return []byte(front.TooMany)
+	case front.ClosedShutdown:
 		return []byte("-ERR the server is shutting down\r\n")
 	}
 	return nil
 }
 
 // noteClose counts and logs a connection that the server ends.
-func (s *Server) noteClose(ses *Session, reason closeReason, err error) {
+func (s *Server) noteClose(ses *Session, reason front.CloseReason, err error) {
 	s.stats.closed[reason].Add(1)
-	if reason == closedByPeer {
+	if reason == front.ClosedByPeer {
 		return // QUIT: nothing that an operator needs to see
 	}
-	s.logger.Info("connection closed", "remote", ses.remote, "client", ses.id, "reason", closeNames[reason], "err", err)
+	s.logger.Info("connection closed", "remote", ses.remote, "client", ses.id, "reason", reason.String(), "err", err)
 }
 
 // noteEnd counts a connection that ends without noteClose having been told why.
 func (s *Server) noteEnd(ses *Session) {
 	switch {
 	case ses.closing, ses.cut.Load():
-	case s.draining.Load():
-		s.stats.closed[closedShutdown].Add(1)
+	case s.door.Closed():
+		s.stats.closed[front.ClosedShutdown].Add(1)
 	default:
-		s.stats.closed[closedByPeer].Add(1)
+		s.stats.closed[front.ClosedByPeer].Add(1)
 	}
 }
 
@@ -81,10 +81,10 @@ func (s *Session) checkOutput(held int, progress bool) {
 	switch {
 	case c.OutputLimit > 0 && int64(held) > c.OutputLimit:
 		s.abrupt = true
-		s.fail(closedOutputLimit, fmt.Errorf("%d bytes of replies unread, output-limit is %d", held, c.OutputLimit))
+		s.fail(front.ClosedOutputLimit, fmt.Errorf("%d bytes of replies unread, output-limit is %d", held, c.OutputLimit))
 	case c.OutputLimitTotal > 0 && s.srv.outBytes.Load() > c.OutputLimitTotal:
 		s.abrupt = true
-		s.fail(closedOutputTotal, fmt.Errorf("replies unread by all clients exceed output-limit-total of %d bytes; this one holds %d", c.OutputLimitTotal, held))
+		s.fail(front.ClosedOutputTotal, fmt.Errorf("replies unread by all clients exceed output-limit-total of %d bytes; this one holds %d", c.OutputLimitTotal, held))
 	}
 }
 
@@ -104,7 +104,7 @@ func (s *Server) runReaper() {
 }
 
 func (s *Server) reapAll(now int64) {
-	for _, ses := range s.list() {
+	for _, ses := range s.door.Open() {
 		s.reap(ses, now)
 	}
 }
@@ -116,13 +116,13 @@ func (s *Server) reap(ses *Session, now int64) {
 	}
 	switch m := &ses.meta; {
 	case !m.greeted.Load() && over(m.openedAt, c.HandshakeTimeout):
-		s.cutOff(ses, closedHandshakeTimeout, "not authenticated in time (handshake-timeout)")
+		s.cutOff(ses, front.ClosedHandshakeTimeout, "not authenticated in time (handshake-timeout)")
 	case over(m.frameSince.Load(), c.FrameTimeout):
-		s.cutOff(ses, closedFrameTimeout, "a command was not complete in time (frame-timeout)")
+		s.cutOff(ses, front.ClosedFrameTimeout, "a command was not complete in time (frame-timeout)")
 	case over(m.outSince.Load(), c.WriteTimeout):
-		s.cutOff(ses, closedWriteTimeout, "replies were not read in time (write-timeout)")
+		s.cutOff(ses, front.ClosedWriteTimeout, "replies were not read in time (write-timeout)")
 	case over(m.lastActive.Load(), c.IdleTimeout):
-		s.cutOff(ses, closedIdle, "idle (idle-timeout)")
+		s.cutOff(ses, front.ClosedIdle, "idle (idle-timeout)")
 	case over(m.lastActive.Load(), trimAfter) && m.trimmed <= m.lastActive.Load():
 		m.trimmed = now
 		ses.link.trim()
@@ -130,7 +130,7 @@ func (s *Server) reap(ses *Session, now int64) {
 }
 
 // cutOff ends a connection from outside its driver's goroutine.
-func (s *Server) cutOff(ses *Session, reason closeReason, why string) {
+func (s *Server) cutOff(ses *Session, reason front.CloseReason, why string) {
 	if ses.cut.Swap(true) {
 		return // its driver is about to see to it
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/auth"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/node"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -69,7 +70,7 @@ func (s *Session) tooManyWait() bool {
 func (s *Session) lastWords(err error) {
 	status, text := statusOf(err)
 	s.w.Buf = wire.AppendErrorReply(s.w.Buf, 0, status, 0, text)
-	s.fail(closedProtocolError, err)
+	s.fail(front.ClosedProtocolError, err)
 }
 
 // greet takes the client's hello off the front of data. The session is parked
@@ -82,7 +83,7 @@ func (s *Session) greet(data []byte) int {
 	}
 	if err != nil {
 		s.refuseHello(err)
-		s.fail(closedProtocolError, err)
+		s.fail(front.ClosedProtocolError, err)
 		return len(data)
 	}
 	if took == 0 {
@@ -90,10 +91,10 @@ func (s *Session) greet(data []byte) int {
 	}
 	if hello.Negotiate() == 0 {
 		s.refuseHello(&wire.Error{Status: wire.UnsupportedVersion, Text: "this server speaks protocol version 1"})
-		s.fail(closedProtocolError, errors.New("unknown protocol version"))
+		s.fail(front.ClosedProtocolError, errors.New("unknown protocol version"))
 		return took
 	}
-	s.name = hello.ClientName
+	s.names.Name = hello.ClientName
 	s.publishInfo()
 	if !s.needAuth {
 		s.welcome(&hello)
@@ -119,7 +120,7 @@ func (s *Session) checkPassword(hello *wire.ClientHello) {
 	if hello.Auth != wire.AuthPassword {
 		err := &wire.Error{Status: wire.Unauthenticated, Text: "this server wants a user name and a password"}
 		s.refuseHello(err)
-		s.fail(closedRefused, err)
+		s.fail(front.ClosedRefused, err)
 		return
 	}
 	name, password := hello.Username, hello.Password
@@ -137,7 +138,7 @@ func (s *Session) checkPassword(hello *wire.ClientHello) {
 		if loginErr != nil {
 			s.srv.stats.authFailures.Add(1)
 			s.refuseHello(loginErr)
-			s.fail(closedRefused, loginErr)
+			s.fail(front.ClosedRefused, loginErr)
 			return
 		}
 		s.logIn(user)

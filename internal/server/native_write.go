@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/node"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -121,7 +122,7 @@ func (n *nativeWait) result(w *wait, _ int, r *command.Result) {
 // LeaderAcks reports whether the request is content with the leader's word.
 func (w *wait) LeaderAcks() bool {
 	req := &w.native.req
-	return w.s.proto == protocolNative && req.Flags&wire.FlagDurability != 0 && req.Acks == wire.AcksLeader
+	return w.s.proto == front.ProtocolNative && req.Flags&wire.FlagDurability != 0 && req.Acks == wire.AcksLeader
 }
 
 // AckedByLeader notes that this is all that the reply stands for.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/node"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -109,27 +110,10 @@ func (s *Session) requestLevel(req *wire.Request) (level wire.Consistency, arg u
 	return s.srv.defaultLevel()
 }
 
-// levels are the words for them, in settings and commands.
-var levels = [...]string{wire.ConsistencyDefault: "default", wire.Linearizable: "linearizable", wire.Lease: "lease",
-	wire.SessionReads: "session", wire.Bounded: "bounded", wire.Local: "local"}
-
-// LevelName is the word for a level.
-func LevelName(level wire.Consistency) string { return levels[level] }
-
-// levelOf finds a level by its word.
-func levelOf(word string) (wire.Consistency, bool) {
-	for level, w := range levels {
-		if w == word {
-			return wire.Consistency(level), true
-		}
-	}
-	return 0, false
-}
-
 // defaultLevel is what reads ask for that do not say.
 func (s *Server) defaultLevel() (level wire.Consistency, arg uint64) {
 	c := s.live.Current()
-	level, _ = levelOf(c.ReadConsistency)
+	level, _ = front.LevelOf(c.ReadConsistency)
 	switch level {
 	case wire.ConsistencyDefault:
 		return wire.Linearizable, 0
@@ -317,7 +301,7 @@ func (s *Session) showRead(w *wait, args [][]byte) {
 func (s *Session) serveRead(w *wait) {
 	s.readBytes -= w.read.bytes
 	s.holdParts(w)
-	if s.proto != protocolNative {
+	if s.proto != front.ProtocolNative {
 		s.showRead(w, w.read.args.args)
 		return
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/auth"
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/node"
 	"github.com/prakashpandey/vegadb/internal/resp"
 	"github.com/prakashpandey/vegadb/internal/wal"
@@ -62,7 +63,7 @@ func (s *Session) consumeRESP(data []byte) int {
 		}
 		if s.user == nil {
 			if told += len(s.w.Buf) - mark; told > unauthenticatedOutput {
-				s.fail(closedOutputLimit, errors.New("too much asked before authentication"))
+				s.fail(front.ClosedOutputLimit, errors.New("too much asked before authentication"))
 			}
 		}
 	}
@@ -82,7 +83,7 @@ func (s *Session) dropArgs() {
 
 func (s *Session) protocolError(err error) {
 	if errors.Is(err, resp.ErrHTTP) {
-		s.fail(closedHTTP, err)
+		s.fail(front.ClosedHTTP, err)
 		return
 	}
 	var e *resp.Error
@@ -90,7 +91,7 @@ func (s *Session) protocolError(err error) {
 		s.writer().Error(e)
 		s.drain()
 	}
-	s.fail(closedProtocolError, err)
+	s.fail(front.ClosedProtocolError, err)
 }
 
 // writer returns where an immediate reply goes: to the output, or behind the
@@ -182,11 +183,8 @@ func (s *Session) serve(spec *command.Spec, args [][]byte) {
 
 // Replies that refuse a command before it is looked at. Shared, never changed.
 var (
-	errNoAuth   = &resp.Error{Code: "NOAUTH", Text: "Authentication required."}
 	errLoading  = &resp.Error{Code: "LOADING", Text: "VegaDB is loading the dataset in memory"}
 	errOOM      = &resp.Error{Code: "OOM", Text: "command not allowed when used memory > 'maxmemory'."}
-	errNoKeys   = &resp.Error{Code: "NOPERM", Text: "No permissions to access a key"}
-	errNoPerm   = &resp.Error{Code: "NOPERM", Text: "this user has no permissions to run this command"}
 	errShutdown = &resp.Error{Code: "SHUTDOWN", Text: "the server is shutting down"}
 )
 
@@ -196,13 +194,13 @@ func (s *Session) refuse(spec *command.Spec, args [][]byte) error {
 		s.currentUser()
 	}
 	if s.user == nil && spec.Flags&command.FlagNoAuth == 0 {
-		return errNoAuth
+		return front.ErrNoAuth
 	}
 	if spec.Flags&command.FlagLoading == 0 && !s.ready {
 		return errLoading
 	}
 	if s.needAuth && s.user != nil {
-		if err := s.permit(spec, args); err != nil {
+		if err := front.Permit(s.user, spec, args); err != nil {
 			return err
 		}
 	}
@@ -222,29 +220,6 @@ func (s *Session) refuse(spec *command.Spec, args [][]byte) error {
 	return nil
 }
 
-// permit checks the user's role and, for each key, prefixes.
-func (s *Session) permit(spec *command.Spec, args [][]byte) error {
-	user := s.user
-	switch {
-	case spec.Flags&command.FlagAdmin != 0 && !user.MayAdmin(),
-		spec.Flags&command.FlagWrite != 0 && !user.MayWrite(),
-		spec.Flags&command.FlagWrite != 0 && spec.FirstKey == 0 && !user.AllKeys():
-		return errNoPerm
-	case spec.FirstKey == 0 || user.AllKeys():
-		return nil
-	}
-	last := spec.LastKey
-	if last < 0 {
-		last += len(args)
-	}
-	for i := spec.FirstKey; i <= last; i += spec.KeyStep {
-		if !user.AllowsKey(args[i]) {
-			return errNoKeys
-		}
-	}
-	return nil
-}
-
 // currentUser returns the session's user as the users file has it now: a user who
 // was removed must log in again.
 func (s *Session) currentUser() *auth.User {
@@ -257,7 +232,7 @@ func (s *Session) currentUser() *auth.User {
 
 func (s *Session) replyError(spec *command.Spec, err error) {
 	if spec != nil {
-		s.srv.stats.commands[spec.ID].errors.Add(1)
+		s.srv.stats.commands[spec.ID].Fail(1)
 	}
 	w := s.writer()
 	writeError(w, err)

@@ -3,10 +3,8 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/auth"
 	"github.com/prakashpandey/vegadb/internal/config"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/node"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/store"
@@ -66,18 +65,13 @@ type Server struct {
 	stats  stats
 	nextID atomic.Uint64
 
-	inFlight atomic.Int64 // requests whose replies are not in an output yet
-	outBytes atomic.Int64 // output held for slow readers, all connections
-	draining atomic.Bool
-	// refusalLogged is when a refused connection was last logged, in unix ms.
-	refusalLogged atomic.Int64
-	perAddress    map[netip.Addr]int
-	sessions      map[uint64]*Session
-	mu            sync.Mutex // guards perAddress and sessions
-	background    sync.WaitGroup
-	ctx           context.Context // of work in the background; ends with Stop
-	cancel        context.CancelFunc
-	stopOnce      sync.Once
+	inFlight   atomic.Int64 // requests whose replies are not in an output yet
+	outBytes   atomic.Int64 // output held for slow readers, all connections
+	door       front.Door[*Session]
+	background sync.WaitGroup
+	ctx        context.Context // of work in the background; ends with Stop
+	cancel     context.CancelFunc
+	stopOnce   sync.Once
 }
 
 // driver moves bytes between sockets and sessions.
@@ -101,7 +95,6 @@ func New(o Options) *Server {
 	s := &Server{
 		opts: o, node: o.Node, partitions: o.Node.Partitions(), memory: o.Node.Memory(), live: o.Live, logger: o.Logger, users: o.Users,
 		commands: newHandlers(), topologyChanged: make(chan struct{}, 1),
-		perAddress: make(map[netip.Addr]int), sessions: make(map[uint64]*Session),
 		limits:     nativeLimits(c),
 		durability: durabilityOf(o.Node.DurabilityName()),
 	}
@@ -138,18 +131,14 @@ func (s *Server) Addr() netip.AddrPort { return s.addr }
 func (s *Server) LoginLimiter() *auth.Limiter { return s.failures }
 
 // Draining reports whether Stop has begun.
-func (s *Server) Draining() bool { return s.draining.Load() }
-
-// stopPatience is how long Stop waits for peers that do not take their replies, and
-// for work in the background, before it goes on without them.
-const stopPatience = time.Second
+func (s *Server) Draining() bool { return s.door.Closed() }
 
 // Stop refuses new connections and takes no further input, lets what has been asked
 // be answered, and closes every connection, within ctx.
 func (s *Server) Stop(ctx context.Context) (err error) {
 	s.stopOnce.Do(func() {
-		s.draining.Store(true)
-		patience := time.AfterFunc(stopPatience, s.cancel)
+		s.door.Close()
+		patience := time.AfterFunc(front.StopPatience, s.cancel)
 		defer patience.Stop()
 		err = s.driver.stop(ctx)
 		if n := s.inFlight.Load(); n > 0 && err != nil {
@@ -169,8 +158,6 @@ func (s *Server) partition(key []byte) *node.Partition {
 // nowMs is the node's time, in unix ms: one clock for expiry, stamps and limits.
 func (s *Server) nowMs() int64 { return s.node.Now() }
 
-var errNotTCP = errors.New("not a TCP address")
-
 // settle makes what sessions have written up to pos in the log safe from a killed
 // process, and lets a gathered batch go. Drivers call it before they send replies.
 // On an error nothing that was written may be acknowledged: the node is going
@@ -181,52 +168,21 @@ func (s *Server) settle(pos uint64) error {
 }
 
 // admit counts a new connection in, or says why not.
-func (s *Server) admit(from, to netip.AddrPort, l link) (*Session, closeReason) {
+func (s *Server) admit(from, to netip.AddrPort, l link) (*Session, front.CloseReason) {
 	c := s.live.Current()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining.Load() {
-		return nil, closedShutdown
-	}
-	if c.MaxConnections > 0 && len(s.sessions) >= c.MaxConnections {
-		return nil, closedTooMany
-	}
-	if c.MaxConnectionsPerAddress > 0 && s.perAddress[from.Addr()] >= c.MaxConnectionsPerAddress {
-		return nil, closedTooManyFromAddress
-	}
-	ses := s.newSession(l, from, to)
-	s.perAddress[from.Addr()]++
-	s.sessions[ses.id] = ses
-	s.stats.accepted.Add(1)
-	s.stats.connections[protocolUnknown].Add(1)
-	return ses, closedNot
+	return s.door.Admit(from.Addr(), c.MaxConnections, c.MaxConnectionsPerAddress, func() *Session {
+		s.stats.accepted.Add(1)
+		s.stats.connections[front.ProtocolUnknown].Add(1)
+		return s.newSession(l, from, to)
+	})
 }
 
 // forget counts a connection out.
 func (s *Server) forget(ses *Session) {
 	ses.closed.Store(true)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, known := s.sessions[ses.id]; !known {
-		return
+	if s.door.Leave(ses, ses.remote.Addr()) {
+		s.stats.connections[ses.meta.proto.Load()].Add(-1)
 	}
-	delete(s.sessions, ses.id)
-	from := ses.remote.Addr()
-	if s.perAddress[from]--; s.perAddress[from] == 0 {
-		delete(s.perAddress, from)
-	}
-	s.stats.connections[protocol(ses.meta.proto.Load())].Add(-1)
-}
-
-// list returns the sessions that are open now.
-func (s *Server) list() []*Session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]*Session, 0, len(s.sessions))
-	for _, ses := range s.sessions {
-		all = append(all, ses)
-	}
-	return all
 }
 
 func (s *Server) newSession(l link, from, to netip.AddrPort) *Session {
@@ -244,15 +200,6 @@ func (s *Server) newSession(l link, from, to netip.AddrPort) *Session {
 	ses.setParserLimits()
 	ses.publishInfo()
 	return ses
-}
-
-func addrPort(a net.Addr) (netip.AddrPort, error) {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}, errNotTCP
-	}
-	ap := tcp.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
 }
 
 // nativeLimits are what the native handshake promises.

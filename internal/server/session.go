@@ -6,22 +6,10 @@ import (
 	"sync/atomic"
 
 	"github.com/prakashpandey/vegadb/internal/auth"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/resp"
 	"github.com/prakashpandey/vegadb/internal/store"
 )
-
-// protocol is what a connection speaks, known from its first byte.
-type protocol uint8
-
-const (
-	protocolUnknown protocol = iota
-	protocolRESP
-	protocolNative
-)
-
-func (p protocol) String() string {
-	return [...]string{"unknown", "resp", "native"}[p]
-}
 
 // link is a session's way back to its driver. Safe for concurrent use.
 type link interface {
@@ -43,7 +31,7 @@ type Session struct {
 	remote netip.AddrPort
 	local  netip.AddrPort
 
-	proto    protocol
+	proto    front.Protocol
 	closing  bool        // reply with what is in Output, then close
 	abrupt   bool        // close at once: the peer does not take its replies
 	closed   atomic.Bool // the driver has let go of the connection
@@ -81,18 +69,16 @@ type Session struct {
 	batch batchTimer
 
 	// RESP
-	parser  resp.Parser
-	w       resp.Writer // w.Buf is the session's output in both protocols
-	args    [][]byte
-	inline  inlineSink
-	held    heldCommand
-	place   place  // of the command being executed, if it is known already
-	routed  routed // of the command being executed, on a node that has peers
-	name    string // CLIENT SETNAME
-	libName string
-	libVer  string
-	multi   multiKey
-	reads   readState
+	parser resp.Parser
+	w      resp.Writer // w.Buf is the session's output in both protocols
+	args   [][]byte
+	inline inlineSink
+	held   heldCommand
+	place  place  // of the command being executed, if it is known already
+	routed routed // of the command being executed, on a node that has peers
+	names  front.Names
+	multi  multiKey
+	reads  readState
 
 	native nativeState
 
@@ -107,16 +93,10 @@ type sessionMeta struct {
 	outSince   atomic.Int64 // unix ms since when output is unread; 0: none
 	greeted    atomic.Bool  // authenticated, or nothing to authenticate
 	proto      atomic.Uint32
-	info       atomic.Pointer[clientInfo]
+	info       atomic.Pointer[front.ClientInfo]
 	push       atomic.Pointer[push] // nil: the client does not want topologies pushed
 	// trimmed is when the session was last asked to trim. The reaper's own.
 	trimmed int64
-}
-
-// clientInfo is replaced whole when a client names itself.
-type clientInfo struct {
-	name, libName, libVer, user string
-	resp                        int
 }
 
 // Output returns what is to be sent. The driver calls Sent when it has taken it.
@@ -184,12 +164,12 @@ func (s *Session) consume(data []byte) int {
 	if len(data) == 0 || s.parked || s.closing {
 		return 0
 	}
-	if s.proto == protocolUnknown {
+	if s.proto == front.ProtocolUnknown {
 		s.recognise(data[0])
 	}
 	s.batch.begin()
 	n := 0
-	if s.proto == protocolNative {
+	if s.proto == front.ProtocolNative {
 		n = s.consumeNative(data)
 	} else {
 		n = s.consumeRESP(data)
@@ -199,13 +179,10 @@ func (s *Session) consume(data []byte) int {
 }
 
 func (s *Session) recognise(first byte) {
-	s.proto = protocolRESP
-	if first >= 0x80 {
-		s.proto = protocolNative
-	}
+	s.proto = front.ProtocolOf(first)
 	s.meta.proto.Store(uint32(s.proto))
 	s.srv.stats.connections[s.proto].Add(1)
-	s.srv.stats.connections[protocolUnknown].Add(-1)
+	s.srv.stats.connections[front.ProtocolUnknown].Add(-1)
 }
 
 // keep copies unconsumed input.
@@ -238,7 +215,7 @@ func (s *Session) finishInput(progress bool) {
 	unread := len(s.in) - s.inOff
 	limit := s.srv.live.Current()
 	if max := limit.MaxQueryBytes + limit.MaxPipelineBytes; int64(unread) > max {
-		s.fail(closedInputLimit, errors.New("unread input exceeds max-query-bytes + max-pipeline-bytes"))
+		s.fail(front.ClosedInputLimit, errors.New("unread input exceeds max-query-bytes + max-pipeline-bytes"))
 	}
 	switch {
 	case unread == 0 || s.parked:
@@ -304,7 +281,7 @@ func (s *Session) trim() {
 }
 
 // fail ends the connection for a reason that the operator should see.
-func (s *Session) fail(reason closeReason, err error) {
+func (s *Session) fail(reason front.CloseReason, err error) {
 	if s.closing {
 		return
 	}

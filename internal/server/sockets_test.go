@@ -226,7 +226,7 @@ func TestAThousandConnectionsComeAndGo(t *testing.T) {
 				conn.Close()
 			}
 		}
-		h.await("all are forgotten", func() bool { return len(h.srv.list()) == 0 })
+		h.await("all are forgotten", func() bool { return len(h.srv.door.Open()) == 0 })
 		st := h.srv.Stats()
 		if st.Accepted != 1000 || st.Closed["peer"] != 1000 || st.Connections["resp"]+st.Connections["unknown"] != 0 {
 			t.Errorf("accepted %d, closed by the peer %d, open %v", st.Accepted, st.Closed["peer"], st.Connections)
@@ -241,13 +241,13 @@ func TestConnectionsPastTheLimitAreToldSoAndPlacesAreGivenBack(t *testing.T) {
 	for range 3 {
 		open = append(open, h.dial())
 	}
-	h.await("three are open", func() bool { return len(h.srv.list()) == 3 })
+	h.await("three are open", func() bool { return len(h.srv.door.Open()) == 3 })
 	out, err := io.ReadAll(h.dial())
 	if string(out) != "-ERR max number of clients reached\r\n" || err != nil {
 		t.Errorf("the fourth: %q, %v", out, err)
 	}
 	open[0].Close()
-	h.await("one has gone", func() bool { return len(h.srv.list()) == 2 })
+	h.await("one has gone", func() bool { return len(h.srv.door.Open()) == 2 })
 	conn := h.dial()
 	write(t, conn, "PING\r\nQUIT\r\n")
 	if out, err := io.ReadAll(conn); string(out) != "+PONG\r\n+OK\r\n" || err != nil {

@@ -5,99 +5,31 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
-// closeReason is why the server ended a connection.
-type closeReason uint8
-
-const (
-	closedNot closeReason = iota
-	closedByPeer
-	closedRefused
-	closedTooMany
-	closedTooManyFromAddress
-	closedShutdown
-	closedProtocolError
-	closedHTTP
-	closedInputLimit
-	closedOutputLimit
-	closedOutputTotal
-	closedIdle
-	closedHandshakeTimeout
-	closedFrameTimeout
-	closedWriteTimeout
-	closeReasons
-)
-
-// closeNames are the values of the metric's label.
-var closeNames = [closeReasons]string{
-	"", "peer", "refused", "max_connections", "max_connections_per_address", "shutdown", "protocol_error", "http",
-	"input_limit", "output_limit", "output_limit_total", "idle_timeout", "handshake_timeout", "frame_timeout", "write_timeout",
-}
-
-// latencyBuckets are the upper bounds of the latency histograms, in ns: powers of
-// four from 1 µs to about 4 s, and everything above.
-const latencyBuckets = 13
-
-func latencyBucket(d time.Duration) int {
-	bound := time.Microsecond
-	for i := range latencyBuckets - 1 {
-		if d <= bound {
-			return i
-		}
-		bound *= 4
-	}
-	return latencyBuckets - 1
-}
-
-// LatencyBounds returns the upper bounds of CommandStats.Buckets but the last,
-// which is infinite, in seconds.
-func LatencyBounds() []float64 {
-	bounds := make([]float64, latencyBuckets-1)
-	bound := time.Microsecond
-	for i := range bounds {
-		bounds[i] = bound.Seconds()
-		bound *= 4
-	}
-	return bounds
-}
-
-// commandStats are one command's counters. Latency is the server's time from the
-// first to the last byte of a pipelined batch, divided by the batch's commands;
-// for a write that waits for the disk, its own time until the reply is ready.
-type commandStats struct {
-	calls, errors, nanos atomic.Uint64
-	buckets              [latencyBuckets]atomic.Uint64
-}
+// Latency is, of a command of a pipelined batch, the server's time from the batch's first
+// to its last byte divided by its commands; of one that is answered later than its batch,
+// its own time until the reply is ready.
 
 // stats are the server's counters. Safe for concurrent use.
 type stats struct {
 	startedAt    time.Time
 	accepted     atomic.Uint64
-	connections  [3]atomic.Int64 // by protocol
-	closed       [closeReasons]atomic.Uint64
+	connections  [front.Protocols]atomic.Int64
+	closed       [front.CloseReasons]atomic.Uint64
 	bytesIn      atomic.Uint64
 	bytesOut     atomic.Uint64
 	authFailures atomic.Uint64
 	hits, misses atomic.Uint64
-	commands     []commandStats // by Spec.ID
-	native       [256]commandStats
+	commands     []front.Calls // by Spec.ID
+	native       [256]front.Calls
 }
 
 func (st *stats) init(now time.Time) {
 	st.startedAt = now
-	st.commands = make([]commandStats, command.MaxID()+1)
-}
-
-// observe counts one call that was answered later than its batch.
-func (c *commandStats) observe(took time.Duration, failed bool) {
-	c.calls.Add(1)
-	c.nanos.Add(uint64(took))
-	c.buckets[latencyBucket(took)].Add(1)
-	if failed {
-		c.errors.Add(1)
-	}
+	st.commands = make([]front.Calls, command.MaxID()+1)
 }
 
 // CommandStats are one command's figures.
@@ -106,7 +38,7 @@ type CommandStats struct {
 	Calls   uint64   `json:"calls"`
 	Errors  uint64   `json:"errors"`
 	Seconds float64  `json:"seconds"` // total
-	Buckets []uint64 `json:"buckets"` // counts, not cumulative; see LatencyBounds
+	Buckets []uint64 `json:"buckets"` // counts, not cumulative; see front.LatencyBounds
 }
 
 // Stats are the server's figures, for INFO, the admin API and metrics.
@@ -137,10 +69,10 @@ func (s *Server) Stats() Stats {
 		AuthFailures: st.authFailures.Load(), Hits: st.hits.Load(), Misses: st.misses.Load(),
 	}
 	for p := range st.connections {
-		out.Connections[protocol(p).String()] = st.connections[p].Load()
+		out.Connections[front.Protocol(p).String()] = st.connections[p].Load()
 	}
-	for r := closedByPeer; r < closeReasons; r++ {
-		out.Closed[closeNames[r]] = st.closed[r].Load()
+	for r := front.ClosedByPeer; r < front.CloseReasons; r++ {
+		out.Closed[r.String()] = st.closed[r].Load()
 	}
 	for id := range st.commands {
 		out.add(command.ByID(uint16(id)).FullName(), &st.commands[id])
@@ -151,17 +83,13 @@ func (s *Server) Stats() Stats {
 	return out
 }
 
-func (out *Stats) add(name string, c *commandStats) {
-	calls, failed := c.calls.Load(), c.errors.Load()
-	if calls == 0 && failed == 0 {
+func (out *Stats) add(name string, c *front.Calls) {
+	f, called := c.Figures()
+	if !called {
 		return
 	}
-	cs := CommandStats{Name: name, Calls: calls, Errors: failed, Seconds: time.Duration(c.nanos.Load()).Seconds(), Buckets: make([]uint64, latencyBuckets)}
-	for i := range cs.Buckets {
-		cs.Buckets[i] = c.buckets[i].Load()
-	}
-	out.Calls += calls
-	out.Commands = append(out.Commands, cs)
+	out.Calls += f.Calls
+	out.Commands = append(out.Commands, CommandStats{Name: name, Calls: f.Calls, Errors: f.Errors, Seconds: f.Spent.Seconds(), Buckets: f.Buckets})
 }
 
 // reset zeroes what CONFIG RESETSTAT zeroes.
@@ -169,19 +97,10 @@ func (st *stats) reset() {
 	st.hits.Store(0)
 	st.misses.Store(0)
 	for i := range st.commands {
-		st.commands[i].reset()
+		st.commands[i].Reset()
 	}
 	for i := range st.native {
-		st.native[i].reset()
-	}
-}
-
-func (c *commandStats) reset() {
-	c.calls.Store(0)
-	c.errors.Store(0)
-	c.nanos.Store(0)
-	for i := range c.buckets {
-		c.buckets[i].Store(0)
+		st.native[i].Reset()
 	}
 }
 
@@ -200,7 +119,7 @@ type batchTimer struct {
 
 // batchRun is how often one command occurred in a batch.
 type batchRun struct {
-	stats         *commandStats
+	stats         *front.Calls
 	calls, errors uint64
 }
 
@@ -211,7 +130,7 @@ func (b *batchTimer) begin() {
 }
 
 // count notes one call of a command, timed with its batch.
-func (b *batchTimer) count(st *commandStats) {
+func (b *batchTimer) count(st *front.Calls) {
 	b.calls++
 	if b.lastRun != nil && b.lastRun.stats == st {
 		b.lastRun.calls++
@@ -220,7 +139,7 @@ func (b *batchTimer) count(st *commandStats) {
 	b.find(st).calls++
 }
 
-func (b *batchTimer) find(st *commandStats) *batchRun {
+func (b *batchTimer) find(st *front.Calls) *batchRun {
 	for i := range b.runs[:b.n] {
 		if b.runs[i].stats == st {
 			b.lastRun = &b.runs[i]
@@ -237,16 +156,14 @@ func (b *batchTimer) find(st *commandStats) *batchRun {
 }
 
 func (b *batchTimer) flush(each time.Duration) {
-	bucket := latencyBucket(each)
+	bucket := front.LatencyBucket(each)
 	for i := range b.runs[:b.n] {
 		r := &b.runs[i]
 		if r.calls > 0 {
-			r.stats.calls.Add(r.calls)
-			r.stats.nanos.Add(r.calls * uint64(each))
-			r.stats.buckets[bucket].Add(r.calls)
+			r.stats.Add(r.calls, each, bucket)
 		}
 		if r.errors > 0 {
-			r.stats.errors.Add(r.errors)
+			r.stats.Fail(r.errors)
 		}
 	}
 	b.n, b.lastRun = 0, nil

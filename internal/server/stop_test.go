@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/vfs"
 	"github.com/prakashpandey/vegadb/internal/wal"
 	"github.com/prakashpandey/vegadb/internal/wire"
@@ -104,8 +105,8 @@ func TestStoppingDoesNotWaitForPeersThatDoNotRead(t *testing.T) {
 		conn.SetReadBuffer(16 << 10)
 		write(t, conn, strings.Repeat("GET big\r\n", 300))
 		h.await("output piles up", func() bool { return h.srv.Stats().OutputHeld > 0 })
-		if took := h.stop(patience); took < stopPatience || took > stopPatience+5*time.Second {
-			t.Errorf("stopping took %v, patience is %v", took, stopPatience)
+		if took := h.stop(patience); took < front.StopPatience || took > front.StopPatience+5*time.Second {
+			t.Errorf("stopping took %v, patience is %v", took, front.StopPatience)
 		}
 	})
 }
@@ -161,7 +162,7 @@ func TestNoReadStaysInFlightWhenConnectionsGoAway(t *testing.T) {
 				}
 				conn.SetLinger(0)
 				conn.Close()
-				h.await("the connection has gone", func() bool { return len(h.srv.list()) == 0 })
+				h.await("the connection has gone", func() bool { return len(h.srv.door.Open()) == 0 })
 				if !leave {
 					grant()
 				}
@@ -190,7 +191,7 @@ func TestNothingStaysInFlightWhenConnectionsGoAway(t *testing.T) {
 			conn.SetLinger(0)
 			conn.Close()
 		}
-		h.await("the connections have gone", func() bool { return len(h.srv.list()) == 0 })
+		h.await("the connections have gone", func() bool { return len(h.srv.door.Open()) == 0 })
 		release()
 		h.await("nothing is in flight", func() bool { return h.srv.inFlight.Load() == 0 })
 		if got := h.connect().send("GET n\r\n"); got != "$2\r\n50\r\n" {

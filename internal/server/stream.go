@@ -7,7 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"time"
+
+	"github.com/prakashpandey/vegadb/internal/front"
 )
 
 // streamDriver serves with two goroutines per connection. It carries TLS, since
@@ -39,37 +40,20 @@ func (d *streamDriver) start(addr string) (netip.AddrPort, error) {
 	d.ln = ln
 	d.wg.Add(1)
 	go d.accept()
-	return addrPort(ln.Addr())
+	return front.AddrPort(ln.Addr())
 }
 
 func (d *streamDriver) accept() {
 	defer d.wg.Done()
-	for {
-		raw, err := d.ln.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			d.srv.logger.Warn("cannot accept connections", "err", err)
-			time.Sleep(10 * time.Millisecond) // out of descriptors, most likely: do not spin
-			continue
-		}
-		d.serve(raw)
-	}
+	front.Accept(d.srv.ctx, d.ln, d.srv.logger, d.serve)
 }
 
-func (d *streamDriver) serve(raw net.Conn) {
+func (d *streamDriver) serve(raw net.Conn, remote, local netip.AddrPort) {
 	l := &streamLink{driver: d, raw: raw, conn: raw, wake: make(chan struct{}, 1), gone: make(chan struct{})}
 	if d.config != nil {
 		l.conn = tls.Server(raw, d.config)
 	}
 	l.room = sync.NewCond(&l.mu)
-	local, err1 := addrPort(raw.LocalAddr())
-	remote, err2 := addrPort(raw.RemoteAddr())
-	if err1 != nil || err2 != nil {
-		raw.Close()
-		return
-	}
 	ses, refused := d.srv.admit(remote, local, l)
 	if ses == nil {
 		d.srv.noteRefusal(remote, refused)
@@ -91,29 +75,14 @@ func (d *streamDriver) serve(raw net.Conn) {
 }
 
 // stop lets every connection answer what it was asked. Peers that do not take
-// their replies are left behind after stopPatience, all others when ctx ends.
+// their replies are left behind after a second, all others when ctx ends.
 func (d *streamDriver) stop(ctx context.Context) error {
 	err := d.ln.Close()
 	d.mu.Lock()
 	d.done = true
 	d.mu.Unlock()
 	d.each((*streamLink).drain)
-	ended := make(chan struct{})
-	go func() { d.wg.Wait(); close(ended) }()
-	patience := time.NewTimer(stopPatience)
-	defer patience.Stop()
-	for {
-		select {
-		case <-ended:
-			return err
-		case <-patience.C:
-			d.each((*streamLink).hurry)
-		case <-ctx.Done():
-			d.each((*streamLink).close)
-			<-ended
-			return errors.Join(err, ctx.Err())
-		}
-	}
+	return errors.Join(err, front.WaitEnded(ctx, &d.wg, func() { d.each((*streamLink).hurry) }, func() { d.each((*streamLink).close) }))
 }
 
 // each calls f with every connection.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/prakashpandey/vegadb/internal/front"
 )
 
 // streamLink is one connection of a streamDriver. The reader feeds the session; the
@@ -160,7 +162,7 @@ func (l *streamLink) handshake() bool {
 	defer l.mu.Unlock()
 	switch {
 	case err != nil && !l.stopping:
-		l.ses.fail(closedHandshakeTimeout, err)
+		l.ses.fail(front.ClosedHandshakeTimeout, err)
 		l.broken = true
 	case l.stopping:
 		l.broken = true
@@ -249,7 +251,7 @@ func (l *streamLink) send(out []byte) bool {
 func (l *streamLink) fail() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ses.fail(closedWriteTimeout, errors.New("the peer did not take its replies in time, or went away"))
+	l.ses.fail(front.ClosedWriteTimeout, errors.New("the peer did not take its replies in time, or went away"))
 	l.broken = true
 	l.room.Broadcast()
 }

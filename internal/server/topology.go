@@ -101,7 +101,7 @@ func (s *Server) lookAtTopology() (version uint64) {
 // it goes on.
 func (s *Server) pushToAll() (behind bool) {
 	version := s.lookAtTopology()
-	for _, ses := range s.list() {
+	for _, ses := range s.door.Open() {
 		p := ses.meta.push.Load()
 		if p == nil || p.version.Load() >= version {
 			continue

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/front"
 	"github.com/prakashpandey/vegadb/internal/node"
 	"github.com/prakashpandey/vegadb/internal/resp"
 	"github.com/prakashpandey/vegadb/internal/wire"
@@ -51,7 +52,7 @@ type wait struct {
 
 // Result renders the result of a write. Called by the applier.
 func (w *wait) Result(i int, r *command.Result) {
-	if w.s.proto == protocolNative {
+	if w.s.proto == front.ProtocolNative {
 		w.native.result(w, i, r)
 		w.bound()
 		return
@@ -80,7 +81,7 @@ func (w *wait) bound() {
 	}
 	srv.holdOutput(&w.held, 0)
 	w.reply.Buf = nil
-	if w.s.proto == protocolNative {
+	if w.s.proto == front.ProtocolNative {
 		w.failed, w.dropped = true, true
 		w.reply.Buf = appendFailure(nil, &w.native.req, errReplyDropped)
 		return
@@ -137,7 +138,7 @@ func (w *wait) complete() {
 	case w.isRead(): // it has replied to the output itself
 	case err != nil:
 		w.fail(err)
-	case w.s.proto == protocolNative:
+	case w.s.proto == front.ProtocolNative:
 		w.native.complete(w)
 	case w.spec != nil && w.spec.Merge != command.MergeNone:
 		w.merged.reply(w.spec, &w.reply)
@@ -152,7 +153,7 @@ func (w *wait) fail(err error) {
 	w.failed = true
 	w.s.srv.holdOutput(&w.held, 0)
 	w.reply.Buf = w.reply.Buf[:0]
-	if w.s.proto == protocolNative {
+	if w.s.proto == front.ProtocolNative {
 		w.reply.Buf = appendFailure(w.reply.Buf, &w.native.req, err)
 		return
 	}
@@ -237,7 +238,7 @@ func (s *Session) Complete(w *wait) {
 	if w.asyncFn != nil && !s.closed.Load() {
 		w.asyncFn()
 	}
-	if s.proto == protocolNative {
+	if s.proto == front.ProtocolNative {
 		if !w.isRead() {
 			s.emit(w)
 			return
@@ -291,7 +292,7 @@ func (s *Session) emit(w *wait) {
 	s.waits--
 	s.srv.inFlight.Add(-1)
 	if st := w.stats(); st != nil {
-		st.observe(time.Since(w.began), w.failed || s.proto == protocolRESP && len(w.reply.Buf) > 0 && w.reply.Buf[0] == '-')
+		st.Observe(time.Since(w.began), w.failed || s.proto == front.ProtocolRESP && len(w.reply.Buf) > 0 && w.reply.Buf[0] == '-')
 	}
 	if b := w.native.batch; b != nil {
 		w.native.batch = nil
@@ -301,7 +302,7 @@ func (s *Session) emit(w *wait) {
 }
 
 // stats returns the counters of the wait's command; nil for what is no command.
-func (w *wait) stats() *commandStats {
+func (w *wait) stats() *front.Calls {
 	switch {
 	case w.spec != nil:
 		return &w.s.srv.stats.commands[w.spec.ID]
@@ -319,7 +320,7 @@ func (s *Session) canResume() bool {
 		return len(s.w.Buf) < crowdedOutput
 	case !s.parked, s.closing, s.barrier, s.waitHead != nil:
 		return false
-	case s.proto == protocolNative && s.tooManyWait():
+	case s.proto == front.ProtocolNative && s.tooManyWait():
 		return false
 	}
 	return len(s.w.Buf) < crowdedOutput
