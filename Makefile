@@ -98,6 +98,10 @@ bench-peers: ## measure beside Redis and memcached (ROWS=all ROUNDS=5 ARGS="--qu
 bench-cluster: ## measure three nodes beside etcd and replicated Redis, kills and a join (ROWS=all ROUNDS=5 ARGS="--quick --update-docs")
 	$(GO) -C bench run ./cmd/cluster --rows '$(ROWS)' --rounds $(ROUNDS) $(ARGS)
 
+.PHONY: endurance
+endurance: ## an hour of load and trouble for three nodes: does anything grow? (ARGS="--for 10m --seed N --update-docs")
+	$(GO) -C bench run ./cmd/endurance $(ARGS)
+
 .PHONY: cover
 cover: ## test coverage by function, and cover.out for `go tool cover -html`
 	$(GO) test -coverprofile=cover.out -coverpkg=./... ./...

@@ -17,6 +17,7 @@ type VegaCluster struct {
 	Program string
 	Fsync   Durability // empty: Always
 	Debug   bool       // serve profiles on the admin port
+	Args    []string   // further ones
 }
 
 // Name implements ClusterKind.
@@ -76,7 +77,7 @@ func (v VegaCluster) args(s *Server, members []string) []string {
 	if v.Debug {
 		args = append(args, "--debug-endpoints")
 	}
-	return args
+	return append(args, v.Args...)
 }
 
 // VegaStatus is what VegaDB says of a cluster.

@@ -83,6 +83,12 @@ func (p *Process) Kill() error {
 	return nil
 }
 
+// Pause stops the process where it is; it keeps everything it has, and its sockets stay open.
+func (p *Process) Pause() error { return p.signal(syscall.SIGSTOP) }
+
+// Continue ends a Pause.
+func (p *Process) Continue() error { return p.signal(syscall.SIGCONT) }
+
 func (p *Process) signal(s os.Signal) error {
 	err := p.cmd.Process.Signal(s)
 	if errors.Is(err, os.ErrProcessDone) {

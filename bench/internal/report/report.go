@@ -188,17 +188,21 @@ func Summary(rows []Row) string {
 // A Place is where a generated text stands in a document: between two comments that name it.
 type Place string
 
-// The places in the docs: tables are in docs/performance.md, summaries in README.md.
+// The places in the docs: tables are in docs/performance.md, summaries in README.md, endurance in docs/reliability.md.
 const (
 	TablePlace          Place = "bench-table"
 	SummaryPlace        Place = "bench-summary"
 	ClusterTablePlace   Place = "cluster-table"
 	ClusterSummaryPlace Place = "cluster-summary"
+	EndurancePlace      Place = "endurance"
 )
 
 func (p Place) markers() (begin, end string) {
 	target := "bench-peers"
-	if strings.HasPrefix(string(p), "cluster-") {
+	switch {
+	case p == EndurancePlace:
+		target = "endurance"
+	case strings.HasPrefix(string(p), "cluster-"):
 		target = "bench-cluster"
 	}
 	return fmt.Sprintf("<!-- %s:begin, written by make %s ARGS=--update-docs -->", p, target), fmt.Sprintf("<!-- %s:end -->", p)
