@@ -111,6 +111,8 @@ type Raft struct {
 	// heard is when each of the others was last known to be active, on the host's clock.
 	// Used while this replica leads.
 	heard []heardAt
+	// news is what each of them was told last in this leadership.
+	news []commitNews
 	// pins are log positions that a snapshot under way to a laggard needs to go on
 	// from, by the laggard's id.
 	pins       map[uint64]uint64
@@ -256,7 +258,7 @@ func (r *Raft) work(fx *Effects) error {
 			return nil
 		}
 		rd := r.rn.Ready()
-		for _, m := range rd.Messages {
+		for i, m := range rd.Messages {
 			var err error
 			switch m.GetTo() {
 			case raft.LocalAppendThread:
@@ -264,7 +266,9 @@ func (r *Raft) work(fx *Effects) error {
 			case raft.LocalApplyThread:
 				err = r.apply(m, fx)
 			default:
-				r.send(m, fx)
+				if !r.superfluous(m, rd.Messages[i+1:]) {
+					r.send(m, fx)
+				}
 			}
 			if err != nil {
 				return err
@@ -310,6 +314,7 @@ func (r *Raft) lostTerm(now uint64) {
 	}
 	clear(r.stepped)
 	r.stepped = r.stepped[:0]
+	r.news = r.news[:0]
 	r.reads.fail(r, ErrNotLeader)
 }
 
