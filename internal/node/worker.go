@@ -17,7 +17,8 @@ import (
 // inbox.
 //
 // A turn takes all that has come, lets the host work, appends what all groups want
-// to be durable in one go, and sends one frame to each peer.
+// to be durable in one go, and sends one frame to each peer. Proposals of a crowd come
+// in when a sync has ended.
 type worker struct {
 	n     *Node
 	host  *replica.Host
@@ -36,6 +37,7 @@ type worker struct {
 
 	// unsynced are batches of records that are not known to be durable, oldest first.
 	unsynced []unsyncedBatch
+	crowd    crowd
 	ticks    int64
 	recs     []*wal.Record // scratch
 	minded   time.Time     // when mind last ran
@@ -56,6 +58,7 @@ type inbox struct {
 	frames    []inFrame
 	calls     []func()
 	bytes     int // of frames
+	proposed  int // bytes of proposals
 	chunk     []byte
 }
 
@@ -113,8 +116,8 @@ func (w *worker) poke() {
 
 // propose copies an entry and queues it for the group.
 func (w *worker) propose(group uint32, entry []byte, waiter replica.Waiter, early bool) {
-	w.held.Add(int64(len(entry)))
 	w.mu.Lock()
+	w.held.Add(int64(len(entry)))
 	in := &w.in
 	if cap(in.chunk)-len(in.chunk) < len(entry) {
 		in.chunk = make([]byte, 0, max(proposalChunk, len(entry)))
@@ -122,6 +125,7 @@ func (w *worker) propose(group uint32, entry []byte, waiter replica.Waiter, earl
 	start := len(in.chunk)
 	in.chunk = append(in.chunk, entry...)
 	in.proposals = append(in.proposals, inProposal{group, in.chunk[start:len(in.chunk):len(in.chunk)], waiter, early})
+	in.proposed += len(entry)
 	first := len(in.proposals) == 1
 	w.mu.Unlock()
 	if first {
@@ -205,7 +209,7 @@ func (w *worker) end() {
 	w.closed = true
 	w.room.Broadcast()
 	w.mu.Unlock()
-	w.take()
+	w.take(false)
 	var groups []uint32
 	w.host.Groups(func(group uint32) { groups = append(groups, group) })
 	for _, p := range w.taken.proposals {
@@ -221,10 +225,15 @@ func (w *worker) end() {
 	}
 }
 
-// take empties the inbox into taken.
-func (w *worker) take() {
+// take empties the inbox into taken. Proposals may be held back: they stay in it, and
+// wake nobody.
+func (w *worker) take(hold bool) {
 	w.mu.Lock()
 	w.in, w.taken = w.taken, w.in
+	if hold {
+		w.in.proposals, w.taken.proposals = w.taken.proposals, w.in.proposals
+		w.in.proposed, w.taken.proposed = w.taken.proposed, w.in.proposed
+	}
 	w.in.chunk, w.taken.chunk = w.taken.chunk, nil // what is copied already stays where it is
 	w.room.Broadcast()
 	w.mu.Unlock()
@@ -236,13 +245,19 @@ func (b *inbox) clear() {
 	clear(b.frames)
 	clear(b.calls)
 	b.proposals, b.reads, b.frames, b.calls, b.bytes = b.proposals[:0], b.reads[:0], b.frames[:0], b.calls[:0], 0
+	b.proposed = 0
 }
 
 // turn does all there is to do.
 func (w *worker) turn() error {
-	w.take()
 	w.host.Now(w.nowMs())
-	w.durable()
+	synced := w.durable()
+	hold := !synced && w.crowd.hold(len(w.unsynced) > 0, w.nowMs()/tickMs > w.ticks)
+	w.take(hold)
+	w.crowd.proposed(len(w.taken.proposals))
+	if synced {
+		w.crowd.synced()
+	}
 	w.receive()
 	w.tick()
 	w.watchDisk()
@@ -257,14 +272,21 @@ func (w *worker) turn() error {
 		}
 		again, err := w.carryOut()
 		if err != nil || !again {
-			w.held.Store(w.host.Held())
+			w.countHeld()
 			return err
 		}
 	}
 }
 
-// durable tells the host which records are durable by now.
-func (w *worker) durable() {
+func (w *worker) countHeld() {
+	w.mu.Lock()
+	w.held.Store(w.host.Held() + int64(w.in.proposed))
+	w.mu.Unlock()
+}
+
+// durable tells the host which records are durable by now. It reports whether there are
+// any that were not when it was called last.
+func (w *worker) durable() bool {
 	upTo := w.n.log.DurablePos()
 	n := 0
 	for n < len(w.unsynced) && w.unsynced[n].pos <= upTo {
@@ -274,6 +296,7 @@ func (w *worker) durable() {
 		w.host.Persisted(w.unsynced[n-1].batch)
 		w.unsynced = append(w.unsynced[:0], w.unsynced[n:]...)
 	}
+	return n > 0
 }
 
 // receive hands the host what has come in.
