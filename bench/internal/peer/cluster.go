@@ -34,6 +34,22 @@ func (c *Cluster) Addrs() []string {
 	return out
 }
 
+// freeAddrs finds addresses for a further node.
+func (c *Cluster) freeAddrs(into ...*string) error {
+	var used []string
+	for _, n := range c.Nodes {
+		used = append(used, n.Addr, n.AdminAddr, n.PeerAddr)
+	}
+	for _, addr := range into {
+		var err error
+		if *addr, err = freeAddr(used...); err != nil {
+			return err
+		}
+		used = append(used, *addr)
+	}
+	return nil
+}
+
 // CPU is what all nodes have used together.
 func (c *Cluster) CPU() (time.Duration, error) {
 	var sum time.Duration
@@ -59,12 +75,13 @@ func (c *Cluster) Stop() error {
 	return errs
 }
 
-// WaitSettled waits until the cluster is whole.
-func (c *Cluster) WaitSettled(ctx context.Context) error {
+// WaitSettled waits until the cluster is whole. It looks at it every so often: a look costs what a client costs that
+// connects and asks everybody, which is much beside a measurement.
+func (c *Cluster) WaitSettled(ctx context.Context, every time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	// Whichever node ends meanwhile, the others would wait for it in vain.
-	return c.Nodes[len(c.Nodes)-1].Proc.Wait(ctx, 20*time.Millisecond, func() error {
+	return c.Nodes[len(c.Nodes)-1].Proc.Wait(ctx, every, func() error {
 		err := c.settled(ctx, c)
 		if err != nil && ctx.Err() != nil {
 			return fmt.Errorf("%s has not settled: %w", c.Name, err)
@@ -93,5 +110,5 @@ func (c *Cluster) tryStart(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	return c.WaitSettled(ctx)
+	return c.WaitSettled(ctx, 20*time.Millisecond)
 }

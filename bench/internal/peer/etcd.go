@@ -29,11 +29,8 @@ func (e EtcdCluster) Start(ctx context.Context, dir string) (*Cluster, error) {
 	for i := range clusterNodes {
 		name := fmt.Sprintf("node%d", i+1)
 		s := &Server{Name: e.Name(), ready: etcdReady}
-		for _, addr := range []*string{&s.Addr, &s.PeerAddr} {
-			var err error
-			if *addr, err = freeAddr(); err != nil {
-				return nil, err
-			}
+		if err := c.freeAddrs(&s.Addr, &s.PeerAddr); err != nil {
+			return nil, err
 		}
 		members = append(members, name+"=http://"+s.PeerAddr)
 		s.start = func(s *Server) (err error) {

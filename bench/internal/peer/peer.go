@@ -14,9 +14,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -130,14 +133,25 @@ func (s *Server) begin(dir string) (err error) {
 	return s.start(s)
 }
 
-// freeAddr finds a loopback port that was free a moment ago.
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// Ports for servers come from below those that systems give to outgoing connections (from 32768 on Linux): the clients
+// of one server would take the port of the next before it listens.
+const firstPort, ports = 10_000, 20_000
+
+// freeAddr finds a loopback port that was free a moment ago and is none of those in use.
+func freeAddr(used ...string) (string, error) {
+	var last error
+	for range 1000 {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+rand.IntN(ports)))
+		if slices.Contains(used, addr) {
+			continue
+		}
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			return addr, l.Close()
+		}
+		last = err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", fmt.Errorf("no free port from %d to %d: %w", firstPort, firstPort+ports-1, last)
 }
 
 // respReady asks for PONG on a fresh connection: a server that still loads answers with an error.

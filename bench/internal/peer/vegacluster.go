@@ -46,11 +46,8 @@ func (v VegaCluster) Join(c *Cluster, dir string) error {
 // add gives the cluster one more node, which has not started.
 func (v VegaCluster) add(c *Cluster) error {
 	s := &Server{Name: v.Name(), ready: respReady}
-	for _, addr := range []*string{&s.Addr, &s.AdminAddr, &s.PeerAddr} {
-		var err error
-		if *addr, err = freeAddr(); err != nil {
-			return err
-		}
+	if err := c.freeAddrs(&s.Addr, &s.AdminAddr, &s.PeerAddr); err != nil {
+		return err
 	}
 	var members []string
 	for _, n := range c.Nodes {
@@ -149,7 +146,7 @@ func (s *VegaStatus) settled(nodes int) error {
 	}
 	// A node that has just come has nothing until it has been thought of.
 	for _, n := range s.Nodes {
-		if fair := len(s.Partitions) * want / nodes; 2*held[n.ID] < fair {
+		if fair := len(s.Partitions) * want / nodes; 10*held[n.ID] < 9*fair {
 			return fmt.Errorf("node %s has %d replicas, where %d would be fair", n.ID, held[n.ID], fair)
 		}
 	}

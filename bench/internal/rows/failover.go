@@ -88,7 +88,7 @@ func (o *outages) kill(ctx context.Context, env *Env, c *peer.Cluster, w *partit
 	if _, err := victim.Restart(ctx); err != nil {
 		return err
 	}
-	return c.WaitSettled(ctx)
+	return c.WaitSettled(ctx, 20*time.Millisecond)
 }
 
 func (o *outages) results(row string, w *partitionWriters, kills int) []stats.Result {
