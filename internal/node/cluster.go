@@ -63,13 +63,21 @@ type cluster struct {
 	stalled  atomic.Bool // the disk does not answer; the worker's to set
 	current  atomic.Bool // the meta state here is not older than this start
 
+	// See space.go.
+	full      atomic.Bool   // this node's disk is full; the worker's to set
+	anyFull   atomic.Bool   // full, or any of fullPeers
+	fullSince atomic.Int64  // on the worker's clock
+	noSpace   atomic.Uint64 // writes refused because of full disks
+
 	contact   contact
 	busy      atomic.Uint64 // writes refused because too much waits
 	transfers transferCounters
 
 	mu      sync.Mutex
 	resting map[ring.NodeID]bool // peers that want no leadership, see rests. Guarded by mu
-	gone    map[uint32]uint64    // by group, the highest id of a replica that was removed here. Guarded by mu
+	// fullPeers are those that say that their disks are full. Guarded by mu
+	fullPeers map[ring.NodeID]bool
+	gone      map[uint32]uint64 // by group, the highest id of a replica that was removed here. Guarded by mu
 
 	sends     sync.Map // by group: *sent
 	pace      pace
@@ -125,7 +133,7 @@ func (n *Node) openCluster() error {
 	}
 	c := &cluster{
 		o: *o, boot: binary.LittleEndian.Uint64(boot[:]) | 1, self: ring.NodeID(n.dir.Node),
-		resting: make(map[ring.NodeID]bool), arrived: make(map[uint32]arrival), gone: make(map[uint32]uint64),
+		resting: make(map[ring.NodeID]bool), fullPeers: make(map[ring.NodeID]bool), arrived: make(map[uint32]arrival), gone: make(map[uint32]uint64),
 		sending: make(chan struct{}, maxSending), control: make(chan struct{}, 1), steps: make(map[uint32]step),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -442,6 +450,7 @@ func (h *peerHandler) PeerUp(node ring.NodeID, boot uint64) {
 	n.cluster.mu.Lock()
 	delete(n.cluster.resting, node)
 	n.cluster.mu.Unlock()
+	n.cluster.noteFullPeer(node, false) // should it be, it says so
 	if n.ready.Load() {
 		n.worker.do(n.tellLeaders)
 	}

@@ -60,10 +60,11 @@ func (l *leaders) get(group uint32) (ring.NodeID, uint64) {
 	return l.by[group].node, l.by[group].term
 }
 
-// A frame of leaders: flags u8 (1: the sender wants no leadership), the sender's peer
+// A frame of leaders: flags u8 (1: the sender wants no leadership; 2: its disk is full), the sender's peer
 // address (length u8, bytes), then for each group that it leads: group u32, term u64.
 const (
 	leadersResting = 1
+	leadersFull    = 2
 	leaderBytes    = 12
 )
 
@@ -78,6 +79,9 @@ func (n *Node) tellLeaders() {
 	frame := []byte{kindLeaders, 0}
 	if c.rests() {
 		frame[1] = leadersResting
+	}
+	if c.full.Load() {
+		frame[1] |= leadersFull
 	}
 	addr := c.o.AdvertisePeer[:min(len(c.o.AdvertisePeer), 255)]
 	frame = append(append(frame, byte(len(addr))), addr...)
@@ -116,6 +120,7 @@ func (n *Node) hearLeaders(from ring.NodeID, b []byte) {
 		}
 	}
 	c.mu.Unlock()
+	c.noteFullPeer(from, b[0]&leadersFull != 0)
 	changed := false
 	for b = b[groups:]; len(b) > 0; b = b[leaderBytes:] {
 		group, term := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint64(b[4:])

@@ -212,8 +212,8 @@ func (w *worker) prefer(st *replica.Status, pl *meta.Placement, now time.Time) {
 }
 
 // rests reports whether the node wants no leadership: it is about to stop, or its disk
-// does not answer.
-func (c *cluster) rests() bool { return c.stopping.Load() || c.stalled.Load() }
+// does not answer or is full.
+func (c *cluster) rests() bool { return c.stopping.Load() || c.stalled.Load() || c.full.Load() }
 
 // stallPatience is how long records may wait for the disk until the node gives up its
 // leaderships. A leader whose disk hangs would go on giving signs of life, and its groups
@@ -322,7 +322,11 @@ func (w *worker) convert(p *Partition, pl *meta.Placement) {
 		time.AfterFunc(time.Millisecond, w.poke)
 		return
 	}
-	if err := w.givePeers(p); err != nil && !errors.Is(err, wal.ErrClosed) {
+	err := w.givePeers(p)
+	if errors.Is(err, wal.ErrNoSpace) {
+		return // later
+	}
+	if err != nil && !errors.Is(err, wal.ErrClosed) {
 		n.fatal("give a partition peers", err)
 	}
 }
@@ -338,7 +342,7 @@ func (w *worker) givePeers(p *Partition) error {
 	rec := p.group.Prepare(w.n.Now(), command.AppendClock(command.Begin(nil)))
 	p.mu.Unlock()
 	hard := replica.HardState{Replica: replica.FirstReplica, Term: rec.Term, Commit: rec.Index}
-	if _, err := w.append([]wal.Record{rec, replica.StateRecord(rec.Group, hard)}); err != nil {
+	if err := w.record(rec, replica.StateRecord(rec.Group, hard)); err != nil {
 		return err
 	}
 	p.mu.Lock()
@@ -361,6 +365,10 @@ func (w *worker) leave(st *replica.Status, pl *meta.Placement) {
 		return
 	}
 	n := w.n
+	err := w.record(replica.GoneRecord(st.Group, st.Replica))
+	if errors.Is(err, wal.ErrNoSpace) {
+		return // later
+	}
 	p := n.partitions[st.Group-1]
 	n.logger.Info("a replica is no longer needed here and is dropped", "partition", p.Number, "replica", st.Replica)
 	n.cluster.transfers.dropped.Add(1)
@@ -371,7 +379,7 @@ func (w *worker) leave(st *replica.Status, pl *meta.Placement) {
 	n.cluster.mu.Lock()
 	n.cluster.gone[st.Group] = max(n.cluster.gone[st.Group], st.Replica)
 	n.cluster.mu.Unlock()
-	if _, err := w.append([]wal.Record{replica.GoneRecord(st.Group, st.Replica)}); err != nil {
+	if err != nil {
 		n.logger.Error("cannot record that a replica is gone", "err", err)
 		return
 	}

@@ -34,6 +34,9 @@ var ErrUnknownOutcome = errors.New("leadership was lost before the write was kno
 // propose hands a write to the partition's group. p.mu is held.
 func (n *Node) propose(p *Partition, now int64, entry []byte, sink Waiter) error {
 	switch {
+	case p.mode.Load() == modeConverting && n.cluster.full.Load():
+		n.cluster.noSpace.Add(1)
+		return wal.ErrNoSpace
 	case p.mode.Load() == modeConverting, sink != nil && !sink.Later():
 		return wal.ErrBusy
 	case !p.leads.Load():
@@ -43,6 +46,9 @@ func (n *Node) propose(p *Partition, now int64, entry []byte, sink Waiter) error
 		return wal.ErrBusy
 	case int64(len(entry)) > n.opts.MaxRecordBytes && n.opts.MaxRecordBytes > 0:
 		return wal.ErrTooLarge
+	}
+	if err := n.spaceFor(p); err != nil {
+		return err
 	}
 	command.SetStamp(entry, now)
 	if sink == nil {

@@ -59,7 +59,7 @@ func (n *Node) recordStates() (err error) {
 			}
 		}
 		n.cluster.mu.Unlock()
-		_, err = n.worker.append(recs)
+		err = n.worker.record(recs...)
 	})
 	if !asked {
 		return ErrClosed

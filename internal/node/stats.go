@@ -44,6 +44,9 @@ func (n *Node) Stats() Stats {
 	}
 	if n.log != nil {
 		st.Log = n.log.Stats()
+		if n.cluster != nil {
+			st.Log.NoSpaceRefused += n.cluster.noSpace.Load()
+		}
 	}
 	return st
 }

@@ -37,13 +37,18 @@ type worker struct {
 
 	// unsynced are batches of records that are not known to be durable, oldest first.
 	unsynced []unsyncedBatch
-	crowd    crowd
-	ticks    int64
-	recs     []*wal.Record // scratch
-	minded   time.Time     // when mind last ran
-	mindNow  atomic.Bool   // something has changed that mind should look at
-	lost     []ring.NodeID // peers that a frame did not reach
-	meter    workerMeter
+	// What a full disk has to do with; see space.go. backlog is what the log has no room for, oldest first; space what it
+	// has for proposals; tight: most of its reserve is used up.
+	backlog []backlogged
+	space   int64
+	tight   bool
+	crowd   crowd
+	ticks   int64
+	recs    []*wal.Record // scratch
+	minded  time.Time     // when mind last ran
+	mindNow atomic.Bool   // something has changed that mind should look at
+	lost    []ring.NodeID // peers that a frame did not reach
+	meter   workerMeter
 }
 
 type unsyncedBatch struct {
@@ -251,6 +256,10 @@ func (b *inbox) clear() {
 // turn does all there is to do.
 func (w *worker) turn() error {
 	w.host.Now(w.nowMs())
+	if err := w.workOff(); err != nil {
+		return err
+	}
+	w.lookAtSpace()
 	synced := w.durable()
 	hold := !synced && w.crowd.hold(len(w.unsynced) > 0, w.nowMs()/tickMs > w.ticks)
 	w.take(hold)
@@ -303,6 +312,9 @@ func (w *worker) durable() bool {
 func (w *worker) receive() {
 	for _, f := range w.taken.frames {
 		err := replica.DecodeMessages(f.data, func(m *replica.Message) {
+			if w.deaf(m) {
+				return
+			}
 			if _, here := w.host.Has(m.Group); !here {
 				w.n.welcome(m)
 			}
@@ -312,7 +324,14 @@ func (w *worker) receive() {
 			w.n.logger.Error("a frame from a peer cannot be read", "peer", f.from, "err", err)
 		}
 	}
-	for _, p := range w.taken.proposals {
+	for i := range w.taken.proposals {
+		p := &w.taken.proposals[i]
+		if err := w.admit(p); err != nil {
+			if p.w != nil {
+				p.w.Failed(err)
+			}
+			continue
+		}
 		if !w.host.Propose(p.group, p.entry, p.w, p.early) && p.w != nil {
 			p.w.Failed(w.n.refusal(p.group))
 		}
@@ -349,19 +368,8 @@ func (w *worker) tick() {
 func (w *worker) carryOut() (again bool, err error) {
 	fx := &w.fx
 	if len(fx.Records) > 0 {
-		pos, err := w.append(fx.Records)
-		if err != nil {
+		if again, err = w.log(fx.Records, fx.Batch, fx.Sync); err != nil {
 			return false, err
-		}
-		if w.n.opts.Durability == wal.Always {
-			w.n.log.Kick()
-			w.unsynced = append(w.unsynced, unsyncedBatch{pos, fx.Batch, time.Now()})
-		} else {
-			if err := w.keep(pos, fx.Sync); err != nil {
-				return false, err
-			}
-			w.host.Persisted(fx.Batch)
-			again = true
 		}
 	}
 	for node, messages := range fx.Out {
@@ -389,31 +397,31 @@ func (w *worker) keep(pos uint64, sync bool) error {
 	return w.n.log.Flush(pos)
 }
 
-// append appends records in order, however long the log has no room for them. While
-// it has not, the node sends no sign of life, and others take over.
-func (w *worker) append(recs []wal.Record) (pos uint64, err error) {
-	for len(recs) > 0 {
+// append appends records in order, however long the log is busy, and says how many it
+// has: not all of them if the log has no space for more.
+func (w *worker) append(recs []wal.Record) (done int, pos uint64, err error) {
+	for done < len(recs) {
 		w.recs = w.recs[:0]
 		size := 0
-		for i := range recs {
-			if size += len(recs[i].Payload); i > 0 && size > appendBytes {
+		for i := range recs[done:] {
+			if size += len(recs[done+i].Payload); i > 0 && size > appendBytes {
 				break
 			}
-			w.recs = append(w.recs, &recs[i])
+			w.recs = append(w.recs, &recs[done+i])
 		}
 		if pos, err = w.appendSome(); err != nil {
-			return 0, err
+			return done, 0, err
 		}
-		recs = recs[len(w.recs):]
+		done += len(w.recs)
 	}
-	return pos, nil
+	return done, pos, nil
 }
 
 func (w *worker) appendSome() (uint64, error) {
 	pause := time.Millisecond
 	for {
-		pos, err := w.n.log.Append(w.recs...)
-		if !errors.Is(err, wal.ErrBusy) && !errors.Is(err, wal.ErrNoSpace) {
+		pos, err := w.n.log.AppendReserved(w.recs...)
+		if !errors.Is(err, wal.ErrBusy) {
 			return pos, err
 		}
 		if err := w.n.log.Flush(w.n.log.AppendedPos()); err != nil {

@@ -53,6 +53,12 @@ type Options struct {
 	// QueueBytes bounds what is appended and not yet handed to the operating system. Default 64 MiB; at
 	// least one of the largest records.
 	QueueBytes int64
+	// ReserveBytes is how much of the room that is left on a full disk is kept for [Log.AppendReserved]. At most a
+	// quarter of a segment. Default 0.
+	ReserveBytes int64
+	// SpareBytes says how much of the disk must be left free when a segment has been made: for snapshots, without
+	// which the log could never become shorter. Called by a goroutine of the log's. May be nil: nothing.
+	SpareBytes func() int64
 	Policy     SyncPolicy
 	// OnDurable is called after everything up to pos has become durable, with ascending positions, always
 	// from the same goroutine. The next sync waits for it to return, so it must not wait for the log. May be nil.
@@ -91,6 +97,7 @@ func (o Options) withDefaults() (Options, error) {
 	frame := recordSize(int(o.MaxRecordBytes)) + commitBytes
 	o.SegmentBytes = alignUp(max(o.SegmentBytes, headerBytes+2*frame), headerBytes)
 	o.QueueBytes = max(o.QueueBytes, frame)
+	o.ReserveBytes = max(0, min(o.ReserveBytes, o.SegmentBytes/4))
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}

@@ -114,7 +114,10 @@ func (l *Log) needsSegment() bool {
 
 // addSegment prepares a segment. Lack of space is not an error: it is remembered, and tried again later.
 func (l *Log) addSegment(number uint64) (worked bool, err error) {
-	s, err := createSegment(l.o.FS, l.o.Dir, number, l.o.SegmentBytes, l.o.Clock())
+	var s *segment
+	if err = l.spare(); err == nil {
+		s, err = createSegment(l.o.FS, l.o.Dir, number, l.o.SegmentBytes, l.o.Clock())
+	}
 	full := isNoSpace(err)
 	if err != nil && !full {
 		return false, fmt.Errorf("prepare log: %w", err)
@@ -135,6 +138,19 @@ func (l *Log) addSegment(number uint64) (worked bool, err error) {
 		l.o.Logger.Info("there is space for the log again")
 	}
 	return !full, nil
+}
+
+// spare makes sure that a segment leaves as much of the disk free as it must.
+func (l *Log) spare() error {
+	if l.o.SpareBytes == nil {
+		return nil
+	}
+	spare := l.o.SpareBytes()
+	free, err := l.o.FS.Free(l.o.Dir)
+	if err != nil || free >= uint64(l.o.SegmentBytes+spare) { // who does not know how much is free finds out by trying
+		return nil
+	}
+	return fmt.Errorf("%d bytes are free, %d of which are kept for snapshots: %w", free, spare, syscall.ENOSPC)
 }
 
 func isNoSpace(err error) bool {

@@ -24,6 +24,15 @@ const maxFreeBuffer = 2 * maxBatchBytes
 // Errors: [ErrBusy], [ErrNoSpace], [ErrTooLarge], [ErrClosed], or the failure that was reported to OnFatal.
 // Nothing has been appended then.
 func (l *Log) Append(recs ...*Record) (pos uint64, err error) {
+	return l.append(l.o.ReserveBytes, recs)
+}
+
+// AppendReserved is Append for what must go on when the disk is full, and for what has been admitted before it was:
+// it may use up the last room that there is.
+func (l *Log) AppendReserved(recs ...*Record) (pos uint64, err error) { return l.append(0, recs) }
+
+// append leaves so much room behind the records.
+func (l *Log) append(reserve int64, recs []*Record) (pos uint64, err error) {
 	size := int64(0)
 	for _, r := range recs {
 		if r.Type == 0 || r.Term >= 1<<56 {
@@ -36,7 +45,7 @@ func (l *Log) Append(recs ...*Record) (pos uint64, err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.admit(size); err != nil {
+	if err := l.admit(size, reserve); err != nil {
 		return 0, err
 	}
 	for _, r := range recs {
@@ -58,8 +67,9 @@ func badRecord(r *Record) error {
 		r.Group, r.Index, r.Type, r.Term)
 }
 
-// admit finds room for size bytes of records and leaves l.open as the batch to put them in. Requires mu.
-func (l *Log) admit(size int64) error {
+// admit finds room for size bytes of records, and for reserve bytes behind them, and leaves l.open as the batch to put
+// them in. Requires mu.
+func (l *Log) admit(size, reserve int64) error {
 	switch {
 	case l.failure != nil:
 		return l.failure
@@ -79,10 +89,8 @@ func (l *Log) admit(size int64) error {
 	if l.open == nil {
 		need += commitBytes
 	}
-	if l.tailEnd+need > l.tail().capacity {
-		if !l.roll(size) {
-			return l.refuseForRoom()
-		}
+	if left := l.tail().capacity - l.tailEnd; left < need+reserve && l.room() < need+reserve || left < need && !l.roll(size) {
+		return l.refuseForRoom()
 	}
 	if l.open == nil {
 		l.openBatch()
@@ -112,6 +120,27 @@ func (l *Log) seal() {
 		l.ready = append(l.ready, l.open)
 		l.open = nil
 	}
+}
+
+// room is how many bytes the segments that are there have left. Requires mu.
+func (l *Log) room() int64 {
+	room := l.tail().capacity - l.tailEnd
+	for _, s := range l.segments[l.tailAt+1:] {
+		room += s.capacity - headerBytes
+	}
+	return room
+}
+
+// Room returns how many bytes of records there is room for, beside the reserve and in it, when the disk has no room for
+// another segment. limited is false when that is not known to be so: then there is more to come.
+func (l *Log) Room() (free, reserve int64, limited bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.noSpace {
+		return 0, 0, false
+	}
+	room := l.room()
+	return max(0, room-l.o.ReserveBytes), min(room, l.o.ReserveBytes), true
 }
 
 // roll moves the tail to the next segment if that is prepared and has room for size bytes. Requires mu.

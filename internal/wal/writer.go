@@ -210,7 +210,7 @@ func (l *Log) wrote(b *batch, seq uint64, records int64) (first bool) {
 	if n := len(l.dirty); n == 0 || l.dirty[n-1] != s {
 		l.dirty = append(l.dirty, s)
 	}
-	if l.wantsZeros() {
+	if l.wantsZeros() || !l.noSpace && l.needsSegment() { // that a disk is full should be known before the room ends
 		l.wakePreparer()
 	}
 	return first
