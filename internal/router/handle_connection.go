@@ -24,7 +24,7 @@ func handleQuit(c *conn, _ *command.Spec, _ [][]byte) {
 // handleReset brings the connection back to how it was when it was opened.
 func handleReset(c *conn, _ *command.Spec, _ [][]byte) {
 	c.w.Proto = 2
-	c.names = front.Names{}
+	c.names.Name = "" // what it has said of its library stays, as in Redis
 	c.mu.Lock()
 	c.reads = reads{}
 	c.mu.Unlock()

@@ -48,6 +48,10 @@ func TestCommandsWithoutKeysAreAnsweredByTheRouter(t *testing.T) {
 	}
 	c.ask("RESET", "RESET")
 	c.ask("CLIENT GETNAME", "(nil)")
+	c.send("CLIENT INFO")
+	if got := c.reply(); !strings.Contains(got, " lib-name=x ") {
+		t.Errorf("the library is forgotten after RESET: %q", got)
+	}
 	c.ask("QUIT", "OK")
 	c.wantClosed()
 }

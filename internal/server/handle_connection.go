@@ -26,7 +26,7 @@ func handleQuit(s *Session, _ *command.Spec, _ [][]byte) {
 // handleReset brings the connection back to how it was when it was opened.
 func handleReset(s *Session, _ *command.Spec, _ [][]byte) {
 	s.w.Proto = 2
-	s.names = front.Names{}
+	s.names.Name = "" // what it has said of its library stays, as in Redis
 	s.reads = readState{}
 	if s.needAuth {
 		s.user = nil

@@ -254,3 +254,11 @@ func BenchmarkPipelineOfScatteredKeys(b *testing.B) {
 		}
 	}
 }
+
+func TestResetForgetsTheNameAndNotTheLibrary(t *testing.T) {
+	c := newHarness(t, harnessOptions{}).connect()
+	c.input("CLIENT SETNAME me\r\nCLIENT SETINFO lib-name x\r\nCLIENT SETINFO lib-ver 2\r\nHELLO 3\r\n")
+	if got := c.input("RESET\r\nCLIENT INFO\r\n"); !strings.Contains(got, " name= ") || !strings.Contains(got, " lib-name=x lib-ver=2 resp=2 ") {
+		t.Errorf("after RESET: %q", got)
+	}
+}
