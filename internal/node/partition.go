@@ -71,10 +71,12 @@ type Waiter interface {
 	// since the caller looked.
 	Later() bool
 	// Done is called once after the entry has been applied, on a goroutine of the
-	// node's, without locks held. It must not block.
+	// node's, or within Submit on a partition that has no peers while others have.
+	// Locks of the node may be held: like Result and Failed, it must neither block
+	// nor ask anything of the node.
 	Done()
 	// Failed is called in place of Result and Done when a write that was accepted
 	// did not make it: *NotLeaderError or ErrNoLeader (it was not executed and will
-	// not be), or ErrUnknownOutcome. It must not block.
+	// not be), or ErrUnknownOutcome.
 	Failed(err error)
 }

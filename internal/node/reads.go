@@ -13,13 +13,13 @@ var ErrNotHere = errors.New("this node has no replica of the partition that may 
 // errLease answers a read whose lease ended before its value could be shown.
 var errLease = errors.New("leadership could not be confirmed in time; try again")
 
-// ReadWaiter is told when a read that had to wait may be executed.
+// ReadWaiter is told once what has become of a read that had to wait, on a goroutine
+// of the node's, without locks held. Neither method may block.
 type ReadWaiter interface {
-	// Done is called once when the read may be executed, or
-	Failed(err error)
-	// Failed when it may not: NotLeaderError, ErrNoLeader. Both are called on a
-	// goroutine of the node's without locks held, and must not block.
+	// Done says that the read may be executed.
 	Done()
+	// Failed says that it may not: NotLeaderError, ErrNoLeader.
+	Failed(err error)
 }
 
 // ReadGrant is BeginRead's answer.

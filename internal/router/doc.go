@@ -7,11 +7,24 @@
 //	client ──▶ conn: reader ──▶ order ──▶ cluster (client.Forward) ──▶ nodes
 //	client ◀── conn: writer ◀── replies ◀────────────────┘
 //
-// # A connection
+// What it says by itself (refusals, AUTH, HELLO, CLIENT, INFO…) and how it counts is
+// package front's, which a node uses too.
 //
-// Two goroutines each: the reader takes requests off the socket and hands them
-// on, the writer sends replies. Each request on its way to the cluster has a worker's
-// goroutine to itself, which waits in client.Forward.
+// # Goroutines
+//
+//	connect          reaches for the cluster, then looks at it once a second (view)
+//	accept           takes connections
+//	reader, writer   one of each per connection: the reader takes requests off the socket
+//	                 and hands them on, or serves what is served here; the writer sends
+//	                 replies
+//	worker           one for each request on its way to the cluster, where it waits in
+//	                 client.Forward; some stay for the next one (maxIdleWorkers)
+//	elsewhere        one for each native COUNT and FLUSH
+//
+// Close waits for all of them. A request may be answered on a worker's goroutine while
+// its connection's reader and writer are at work: what they share is under conn.mu, which
+// nobody holds while waiting for anything but room and work, its own conditions. It is
+// never held together with the door's lock.
 //
 // # Order (RESP)
 //
