@@ -48,7 +48,7 @@ func mustSay(t *testing.T, what, said string, words ...string) {
 
 func TestWhoMayNotJoinIsToldWhy(t *testing.T) {
 	t.Parallel()
-	first := vegadbtest.Start(t, onDisk(t.TempDir(), ""))
+	first := vegadbtest.Start(t, onDisk(t.TempDir(), ""), func(c *vegadb.Config) { c.AdminAddr = "127.0.0.1:0" })
 
 	other := t.TempDir()
 	vegadbtest.Stop(t, vegadbtest.Start(t, onDisk(other, "")))
@@ -57,6 +57,8 @@ func TestWhoMayNotJoinIsToldWhy(t *testing.T) {
 
 	mustSay(t, "another number of partitions", refused(t, onDisk(t.TempDir(), first.PeerAddr()), func(c *vegadb.Config) { c.Partitions = 8 }),
 		"64 partitions", "leave --partitions out")
+	mustSay(t, "a data port for a seed", refused(t, onDisk(t.TempDir(), first.Addr())), first.Addr()+" is no node's peer port", "a port for clients answers there", "8344")
+	mustSay(t, "an admin port for a seed", refused(t, onDisk(t.TempDir(), first.AdminAddr())), first.AdminAddr()+" is no node's peer port", "HTTP answers there", "8344")
 	mustSay(t, "a node that keeps nothing", refused(t, func(c *vegadb.Config) { c.InMemory, c.Join = true, first.PeerAddr() }), "in-memory")
 
 	// A copy of a member's data directory is the same node twice.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/datadir"
@@ -50,10 +51,11 @@ type peerInfo struct {
 }
 
 const (
-	joinPatience = time.Minute     // for the seeds to answer a node that needs them
-	seedPatience = time.Second     // and one that does not
-	callPatience = 5 * time.Second // for one call
-	joinPause    = 200 * time.Millisecond
+	joinPatience  = time.Minute     // for the seeds to answer a node that needs them
+	seedPatience  = time.Second     // and one that does not
+	callPatience  = 5 * time.Second // for one call
+	helloPatience = 2 * time.Second // for what may be no node at all to answer
+	joinPause     = 200 * time.Millisecond
 )
 
 // askSeeds learns, for a node that is to join a cluster with a new data directory,
@@ -82,6 +84,9 @@ func (n *Node) askSeeds(want *datadir.Want) error {
 		}
 		return nil
 	}
+	if err != nil && !mayBecomeNode(err) {
+		return fmt.Errorf("cannot join a cluster: %w", err)
+	}
 	if err != nil {
 		return fmt.Errorf("cannot join a cluster: %w; are the addresses of --join peer addresses (port 8344 by default) of running members?", err)
 	}
@@ -102,35 +107,66 @@ func (n *Node) callSeeds(ctx context.Context, insist bool) (info clusterInfo, er
 	t, err := transport.New(transport.Options{
 		Node: stranger, Boot: 1, Listen: "127.0.0.1:0", TLS: n.opts.Cluster.TLS, Logger: n.logger,
 		Resolve: func(ring.NodeID) (string, bool) { return "", false }, Handler: nobody{},
+		Limits: transport.Limits{Handshake: helloPatience},
 	})
 	if err != nil {
 		return info, err
 	}
 	defer t.Close()
+	seeds := n.opts.Cluster.Join
+	failed := make([]error, len(seeds)) // the last of each seed
 	for round := 0; ; round++ {
-		for _, addr := range n.opts.Cluster.Join {
+		for i, addr := range seeds {
 			reply, callErr := call(ctx, t, addr, callInfo, nil)
 			if callErr == nil {
 				return info, json.Unmarshal(reply, &info)
 			}
-			err = fmt.Errorf("%s: %w", addr, callErr)
-			if refused := (*transport.RefusedError)(nil); errors.As(callErr, &refused) || untrusted(callErr) {
-				return info, err
+			if ctx.Err() == nil || failed[i] == nil { // else: what was wrong before says more
+				failed[i] = aboutSeed(addr, callErr)
 			}
-			if insist && round == 0 { // whoever waits before a terminal should know what for
-				n.logger.Warn("no answer from a member of the cluster yet; trying for a minute", "seed", addr, "err", callErr)
+			if errors.As(callErr, new(*transport.RefusedError)) || untrusted(callErr) {
+				return info, failed[i]
 			}
 		}
-		if !insist {
-			return info, err
+		if !insist || !slices.ContainsFunc(failed, mayBecomeNode) {
+			return info, &seedsError{failed}
+		}
+		if round == 0 { // whoever waits before a terminal should know what for
+			for i, addr := range seeds {
+				n.logger.Warn("no answer from a member of the cluster yet; trying for a minute", "seed", addr, "err", failed[i])
+			}
 		}
 		select {
 		case <-time.After(joinPause):
 		case <-ctx.Done():
-			return info, err
+			return info, &seedsError{failed}
 		}
 	}
 }
+
+// seedsError is why none of the seeds could be asked.
+type seedsError struct{ each []error }
+
+func (e *seedsError) Unwrap() []error { return e.each }
+
+func (e *seedsError) Error() string {
+	texts := make([]string, len(e.each))
+	for i, err := range e.each {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// aboutSeed names the seed in err, if it does not do so itself.
+func aboutSeed(addr string, err error) error {
+	if strings.Contains(err.Error(), addr) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", addr, err)
+}
+
+// mayBecomeNode reports whether a node may yet answer where err came from: it may be starting.
+func mayBecomeNode(err error) bool { return !errors.As(err, new(*transport.StrangerError)) }
 
 // untrusted reports whether one side does not trust the other's certificate: trying
 // again changes nothing.
@@ -143,9 +179,13 @@ func untrusted(err error) bool {
 }
 
 func call(ctx context.Context, t *transport.Transport, addr string, kind uint8, body []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, callPatience)
+	calling, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()
-	return t.Call(ctx, addr, kind, body)
+	reply, err := t.Call(calling, addr, kind, body)
+	if err != nil && calling.Err() != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("no answer within %v: %w", callPatience, err)
+	}
+	return reply, err
 }
 
 // nobody answers nothing.

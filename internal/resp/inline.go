@@ -4,6 +4,10 @@ import "bytes"
 
 // nextInline takes one inline command: a line of words.
 func (p *Parser) nextInline(buf []byte, args [][]byte) ([][]byte, int, error) {
+	if err := foreign(buf); err != nil {
+		p.finish()
+		return args, 0, err
+	}
 	// Only the part that was not looked at before is searched.
 	from := p.pos
 	window := buf[from:min(len(buf), p.Limits.MaxInline+1)]
@@ -32,6 +36,19 @@ func (p *Parser) nextInline(buf []byte, args [][]byte) ([][]byte, int, error) {
 		return args[:before], 0, ErrHTTP
 	}
 	return args, n, nil
+}
+
+// foreign recognises the beginnings of two protocols that are for other ports. Both
+// sides would wait for the other's next byte otherwise, and nobody would say why.
+func foreign(buf []byte) error {
+	const node = "VPEER" // begins a node's hello (package transport); a version of the protocol follows
+	switch {
+	case len(buf) > len(node) && string(buf[:len(node)]) == node && buf[len(node)] < '\t':
+		return protocolError("this port is for clients, and a node has come: --join and --advertise-peer-addr want peer ports (8344 by default)")
+	case len(buf) > 2 && buf[0] == 0x16 && buf[1] == 3 && buf[2] <= 4: // a record of the handshake
+		return protocolError("this port does not speak TLS")
+	}
+	return nil
 }
 
 // looksLikeHTTP recognises the request line of HTTP and the header line with

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"syscall"
 	"time"
 
@@ -28,6 +29,7 @@ type running struct {
 	logger   *slog.Logger
 	node     Node
 	asked    chan struct{} // a client has sent SHUTDOWN
+	early    []os.Signal   // that came before the node was there
 }
 
 // runServer runs a node until a signal, a client or a failure ends it.
@@ -35,7 +37,7 @@ func runServer(env *Env, c config.Server) error {
 	level := new(slog.LevelVar)
 	r := &running{env: env, settings: c, logger: newLogger(env.Stderr, c, level), asked: make(chan struct{}, 1)}
 	started := time.Now()
-	node, err := env.Launch(vegadb.Config{
+	node, err := r.launch(vegadb.Config{
 		Server: c,
 		Logger: r.logger,
 		OnFatal: func(err error) {
@@ -53,6 +55,9 @@ func runServer(env *Env, c config.Server) error {
 			return nil
 		},
 	})
+	if errors.Is(err, errStopped) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -66,6 +71,44 @@ func runServer(env *Env, c config.Server) error {
 	return r.loop(started)
 }
 
+// errStopped ends a start that a signal has interrupted.
+var errStopped = errors.New("stopped before it had started")
+
+// startGrace is how long a start may go on after a signal: most end by then, and the
+// node in an orderly way.
+const startGrace = time.Second
+
+// launch starts the node. That may have to wait, for a member of the cluster it is
+// to join above all, and somebody may tire of it: a signal ends the process then,
+// after a moment. The start itself is not waited for; what it leaves is what a kill
+// leaves.
+func (r *running) launch(c vegadb.Config) (Node, error) {
+	type outcome struct {
+		node Node
+		err  error
+	}
+	launched := make(chan outcome, 1)
+	go func() {
+		node, err := r.env.Launch(c)
+		launched <- outcome{node, err}
+	}()
+	var grace <-chan time.Time // nil: nobody wants an end
+	for {
+		select {
+		case o := <-launched:
+			return o.node, o.err
+		case sig := <-r.env.Signals:
+			r.early = append(r.early, sig)
+			if sig != syscall.SIGHUP && grace == nil {
+				grace = time.After(startGrace)
+			}
+		case <-grace:
+			r.logger.Info("stopped before it had started")
+			return nil, errStopped
+		}
+	}
+}
+
 // loop serves signals until one of them, or a failure to load, ends the node.
 func (r *running) loop(started time.Time) error {
 	loaded := make(chan error, 1)
@@ -75,6 +118,12 @@ func (r *running) loop(started time.Time) error {
 
 	shown := newProgressLine(r.env.Stderr, r.env.Terminal(r.env.Stderr), r.logger)
 	defer shown.end()
+	for _, sig := range r.early {
+		if sig != syscall.SIGHUP {
+			return r.stop(sig.String())
+		}
+		r.reload()
+	}
 	for {
 		select {
 		case err := <-loaded:

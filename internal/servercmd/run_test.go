@@ -39,6 +39,30 @@ func TestSignalsEndTheServerInAnOrderlyWay(t *testing.T) {
 	}
 }
 
+func TestASignalEndsAStartThatHasToWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("--join", "127.0.0.1:8344")
+		seeds := make(chan struct{}) // that answer in the end
+		defer close(seeds)
+		w.Launch = func(vegadb.Config) (Node, error) {
+			<-seeds
+			return nil, errBoom
+		}
+		done := w.start()
+		w.signals <- syscall.SIGHUP // nothing to reload yet
+		synctest.Wait()
+		select {
+		case code := <-done:
+			t.Fatalf("ended with %d on SIGHUP", code)
+		default:
+		}
+		w.signals <- syscall.SIGINT
+		if code := <-done; code != 0 || !strings.Contains(w.err.String(), "stopped before it had started") {
+			t.Errorf("exit code %d: %s", code, w.err.String())
+		}
+	})
+}
+
 func TestShutdownByAClientEndsTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"time"
@@ -66,6 +67,12 @@ func (c *conn) introduce(ctx context.Context, addr string, to ring.NodeID, what 
 		return answer{}, fmt.Errorf("%s: hello: %w", addr, err)
 	}
 	a, err := readAnswer(c)
+	if errors.Is(err, os.ErrDeadlineExceeded) && t.options.TLS == nil {
+		err = c.nudge(err)
+	}
+	if stranger := (*notAnAnswerError)(nil); errors.As(err, &stranger) {
+		return answer{}, &StrangerError{Addr: addr, Text: stranger.guess(t.options.TLS != nil)}
+	}
 	if err != nil {
 		hint := ""
 		if t.options.TLS == nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -93,10 +100,30 @@ func (c *conn) introduce(ctx context.Context, addr string, to ring.NodeID, what 
 	return a, c.SetDeadline(time.Time{})
 }
 
+// nudge finds out what has not answered the hello in time, which is err: servers of lines of text, such as HTTP, wait for
+// the end of one. The connection is of no use afterwards. It returns what is known then.
+func (c *conn) nudge(err error) error {
+	const farewell, within = "\r\n\r\n", 300 * time.Millisecond
+	if c.SetDeadline(time.Now().Add(within)) != nil {
+		return err
+	}
+	if _, writeErr := io.WriteString(c, farewell); writeErr != nil {
+		return err
+	}
+	var b [len(magic)]byte
+	if _, readErr := io.ReadFull(c, b[:]); readErr != nil || string(b[:]) == magic { // a node that was busy
+		return err
+	}
+	return &notAnAnswerError{first: b}
+}
+
 // tlsAdvice adds to a TLS error what is to be done about it.
 func tlsAdvice(addr string, err error) error {
 	if errors.As(err, new(tls.RecordHeaderError)) {
 		return fmt.Errorf("%s does not speak TLS on its peer port, and this node does: give both the same peer TLS settings: %w", addr, err)
+	}
+	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+		return fmt.Errorf("%s: no answer to the TLS handshake: %w", addr, err)
 	}
 	return fmt.Errorf("%s: TLS: %w (the certificates of all nodes must be signed by the CA that all nodes have)", addr, err)
 }

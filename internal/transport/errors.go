@@ -52,6 +52,15 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%s refused (%s): %s", e.Addr, e.Code, e.Text)
 }
 
+// StrangerError says that what answers at an address is no node's peer port: it speaks something else. To try again
+// changes nothing.
+type StrangerError struct {
+	Addr string // that was dialled
+	Text string // what it seems to be
+}
+
+func (e *StrangerError) Error() string { return e.Addr + " is no node's peer port: " + e.Text }
+
 // RemoteError is the error of the other side's Handler.
 type RemoteError struct {
 	Node ring.NodeID // who answered

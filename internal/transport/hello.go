@@ -134,11 +134,14 @@ func (a *answer) append(b []byte) []byte {
 func readAnswer(src io.Reader) (answer, error) {
 	var a answer
 	var b [answerSize + maxText]byte
-	if _, err := io.ReadFull(src, b[:answerSize]); err != nil {
+	if _, err := io.ReadFull(src, b[:len(magic)]); err != nil {
 		return a, err
 	}
 	if string(b[:len(magic)]) != magic {
-		return a, errors.New("what answers is not a node's peer port")
+		return a, &notAnAnswerError{first: [len(magic)]byte(b[:])}
+	}
+	if _, err := io.ReadFull(src, b[len(magic):answerSize]); err != nil {
+		return a, err
 	}
 	size := int(le.Uint16(b[48:]))
 	if size > maxText {
@@ -157,6 +160,24 @@ func readAnswer(src io.Reader) (answer, error) {
 	a.boot = le.Uint64(b[40:])
 	a.text = printable(text)
 	return a, nil
+}
+
+// notAnAnswerError is what the dialling side gets that does not begin with the magic bytes.
+type notAnAnswerError struct{ first [len(magic)]byte }
+
+func (e *notAnAnswerError) Error() string { return "what answers is not a node's peer port" }
+
+// guess says what has answered. overTLS: this node's peer port uses TLS, and so did the connection.
+func (e *notAnAnswerError) guess(overTLS bool) string {
+	switch first := string(e.first[:]); {
+	case strings.HasPrefix(first, "HTTP/"):
+		return "HTTP answers there, as at a node's port for metrics; peer ports are 8344 by default"
+	case first[0] == '-' || first[0] == '+' || first[0] >= 0x80:
+		return "a port for clients answers there, of a node, a router or a Redis server; peer ports are 8344 by default"
+	case (first[0] == 0x15 || first[0] == 0x16) && first[1] == 3 && !overTLS:
+		return "TLS answers there, and this node's peer port does not speak it: is it another port of a node (peer ports are 8344 by default)? If not, give both the same peer TLS settings"
+	}
+	return fmt.Sprintf("something else answers there (%q)", printable(e.first[:]))
 }
 
 // printable makes a text from the network fit for a log.
