@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/snapshot"
+	"github.com/prakashpandey/vegadb/internal/store"
 )
 
 // snapshotCheckEvery is how often the snapshotter looks at the log's size.
@@ -218,21 +220,12 @@ func (n *Node) snapshotRound() (err error) {
 func (n *Node) snapshotPartition(p *Partition) (int64, error) {
 	p.snapshotting.Lock()
 	defer p.snapshotting.Unlock()
-	p.mu.Lock()
-	state := p.group.State()
-	if state.Index == p.snapshotIndex.Load() || p.replacing {
-		p.mu.Unlock()
+	m, img := n.imageOf(p, p.snapshotIndex.Load())
+	if img == nil {
 		return 0, nil
 	}
-	img := p.Table.Image()
-	replicated, raft := p.group.AppendState(nil), p.mode.Load() == modeRaft
-	p.mu.Unlock()
 	defer img.Close()
-
-	info, err := snapshot.Write(n.snapshots.ctx, n.fs, n.dir.SnapshotDir(), snapshot.Meta{
-		Group: groupID(p.Number), Term: state.Term, Index: state.Index, Stamp: state.Stamp,
-		Partitions: uint32(len(n.partitions)), Cluster: n.dir.Cluster, State: replicated, Raft: raft,
-	}, img, snapshot.WriteOptions{
+	info, err := snapshot.Write(n.snapshots.ctx, n.fs, n.dir.SnapshotDir(), m, img, snapshot.WriteOptions{
 		Pacer: n.snapshots.pacer,
 		Now:   n.opts.Clock,
 		// A snapshot ahead of the log would leave a hole in it after a power cut,
@@ -242,6 +235,24 @@ func (n *Node) snapshotPartition(p *Partition) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	p.snapshotIndex.Store(state.Index)
+	p.snapshotIndex.Store(m.Index)
 	return info.Bytes, snapshot.Prune(n.fs, n.dir.SnapshotDir(), groupID(p.Number), n.opts.SnapshotKeep)
+}
+
+const noSnapshot = math.MaxUint64
+
+// imageOf takes an image of p and says what it is of. There is none while p is being
+// replaced, or if it is at index known, of which there is a snapshot already; noSnapshot is
+// never reached. p.snapshotting is held until the image is closed.
+func (n *Node) imageOf(p *Partition, known uint64) (snapshot.Meta, *store.Image) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	state := p.group.State()
+	if p.replacing || state.Index == known {
+		return snapshot.Meta{}, nil
+	}
+	return snapshot.Meta{
+		Group: groupID(p.Number), Term: state.Term, Index: state.Index, Stamp: state.Stamp,
+		Partitions: uint32(len(n.partitions)), Cluster: n.dir.Cluster, State: p.group.AppendState(nil), Raft: p.mode.Load() == modeRaft,
+	}, p.Table.Image()
 }

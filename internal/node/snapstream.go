@@ -19,9 +19,13 @@ import (
 	"github.com/prakashpandey/vegadb/internal/store"
 )
 
-// A laggard that the log in memory does not reach gets a snapshot file, as it is on
-// the leader's disk, on a connection of its own. It is published there like one of
-// the laggard's own, and then loaded in place of what the replica held.
+// A laggard that the log in memory does not reach gets a snapshot file on a connection of
+// its own: one that is on the leader's disk, or one that is written for this purpose and
+// gone afterwards. It is published there like one of the laggard's own, and then loaded in
+// place of what the replica held.
+//
+// All of it can wait, and requests cannot: writing, verifying and loading rest as long as
+// they work, and what need not be durable is not synced.
 
 // snapHeader goes in front of a snapshot: group u32, to u64, from u64, term u64.
 const snapHeaderBytes = 28
@@ -57,11 +61,7 @@ func (n *Node) sendSnapshot(ctx context.Context, s replica.SendSnapshot) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	path, err := n.snapshotSince(ctx, s.Group, s.First)
-	if err != nil {
-		return err
-	}
-	f, size, m, err := snapshot.OpenForSend(n.fs, path)
+	f, size, index, err := n.snapshotSince(ctx, s.Group, s.First)
 	if err != nil {
 		return err
 	}
@@ -70,40 +70,52 @@ func (n *Node) sendSnapshot(ctx context.Context, s replica.SendSnapshot) error {
 	header = binary.LittleEndian.AppendUint64(header, s.To)
 	header = binary.LittleEndian.AppendUint64(header, s.From)
 	header = binary.LittleEndian.AppendUint64(header, s.Term)
-	n.logger.Debug("sending a snapshot", "group", s.Group, "index", m.Index, "to", s.Node, "bytes", size)
+	n.logger.Debug("sending a snapshot", "group", s.Group, "index", index, "to", s.Node, "bytes", size)
 	at := &sent{began: time.Now(), to: s.Node, total: size}
 	n.cluster.sends.Store(s.Group, at)
 	defer at.over.Store(true)
 	return n.cluster.transport.SendSnapshot(ctx, s.Node, header, size, f, n.paced(at))
 }
 
-// snapshotSince returns a snapshot of the group that the log can go on from: it
-// reaches at least the index before the log's first.
-func (n *Node) snapshotSince(ctx context.Context, group uint32, first uint64) (string, error) {
-	infos, err := snapshot.List(n.fs, n.dir.SnapshotDir())
+// snapshotSince opens a snapshot of the group that the log can go on from: it reaches at
+// least the index before the log's first.
+func (n *Node) snapshotSince(ctx context.Context, group uint32, first uint64) (f io.ReadCloser, size int64, index uint64, err error) {
+	infos, err := snapshot.ListGroup(n.fs, n.dir.SnapshotDir(), group)
 	if err != nil {
-		return "", err
+		return nil, 0, 0, err
 	}
-	var best *snapshot.Info
-	for i := range infos {
-		if infos[i].Err == nil && infos[i].Group == group && infos[i].Index >= first && (best == nil || infos[i].Index > best.Index) {
-			best = &infos[i]
+	for i := range infos { // the newest comes first
+		if infos[i].Err == nil && infos[i].Index >= first {
+			return n.openSnapshot(infos[i].Path)
 		}
-	}
-	if best != nil {
-		return best.Path, nil
 	}
 	if group == 0 {
 		if err := n.snapshotMeta(ctx); err != nil {
-			return "", err
+			return nil, 0, 0, err
 		}
-		return filepath.Join(n.dir.SnapshotDir(), snapshot.FileName(0, n.meta.snapshotIndex.Load())), nil
+		return n.openSnapshot(filepath.Join(n.dir.SnapshotDir(), snapshot.FileName(0, n.meta.snapshotIndex.Load())))
 	}
-	p := n.partitions[group-1]
-	if _, err := n.snapshotPartition(p); err != nil {
-		return "", err
+	return n.writeForSend(ctx, n.partitions[group-1])
+}
+
+func (n *Node) openSnapshot(path string) (f io.ReadCloser, size int64, index uint64, err error) {
+	f, size, m, err := snapshot.OpenForSend(n.fs, path)
+	return f, size, m.Index, err
+}
+
+// writeForSend writes a snapshot of a partition as it is now, for one transfer.
+func (n *Node) writeForSend(ctx context.Context, p *Partition) (f io.ReadCloser, size int64, index uint64, err error) {
+	p.snapshotting.Lock()
+	defer p.snapshotting.Unlock()
+	m, img := n.imageOf(p, noSnapshot)
+	if img == nil {
+		return nil, 0, 0, fmt.Errorf("partition %d is being replaced here", p.Number)
 	}
-	return filepath.Join(n.dir.SnapshotDir(), snapshot.FileName(group, p.snapshotIndex.Load())), nil
+	defer img.Close()
+	f, size, err = snapshot.WriteForSend(ctx, n.fs, n.dir.SnapshotDir(), m, img, snapshot.WriteOptions{
+		Pacer: n.snapshots.pacer, Duty: snapshot.NewDuty(time.Now), Now: n.opts.Clock,
+	})
+	return f, size, m.Index, err
 }
 
 // Snapshot takes a snapshot that a leader sends. Its file is published only if it is of
@@ -130,7 +142,7 @@ func (h *peerHandler) Snapshot(ctx context.Context, from ring.NodeID, header []b
 			return errors.New("it is another group's or another cluster's")
 		}
 		return nil
-	}, snapshot.ReceiveOptions{BeforePublish: func(ctx context.Context, info snapshot.Info) (err error) {
+	}, snapshot.ReceiveOptions{Duty: snapshot.NewDuty(time.Now), BeforePublish: func(ctx context.Context, info snapshot.Info) (err error) {
 		if conf, err = configurationOf(group, info.Meta); err != nil {
 			return err
 		}
@@ -237,7 +249,8 @@ func (n *Node) install(a arrival) error {
 	p.replacing = true
 	p.mu.Unlock()
 	p.Table.Clear()
-	if _, err := snapshot.Load(n.fs, a.path, func(snapshot.Meta) (snapshot.Sink, error) { return putInto(p.Table), nil }); err != nil {
+	put := snapshot.NewDuty(time.Now).Sink(context.Background(), putInto(p.Table)) // not to be left half done
+	if _, err := snapshot.Load(n.fs, a.path, func(snapshot.Meta) (snapshot.Sink, error) { return put, nil }); err != nil {
 		return err
 	}
 	g, err := replica.RestoreGroup(m.Group, replica.State{Index: m.Index, Term: m.Term, Stamp: m.Stamp}, m.State)

@@ -112,8 +112,8 @@
 // # Shape of use
 //
 // Running: [Write] an image, then floor and truncate the log, then [Prune]. To
-// bring another node's replica up to date: [OpenForSend] here, [Receive] there. What
-// travels is the file, byte for byte.
+// bring another node's replica up to date: [OpenForSend] here, or [WriteForSend] when there
+// is no snapshot that would do, and [Receive] there. What travels is the file, byte for byte.
 //
 // Starting: [Clean], then [LoadAll] with one table per group, then feed every
 // record of the log through a replica.Recovery of its group, which says what may be

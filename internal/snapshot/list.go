@@ -27,6 +27,15 @@ type Info struct {
 // and footer of each are verified, blocks are not, and State is not read; a file that fails is listed
 // with its Err.
 func List(fs vfs.FS, dir string) ([]Info, error) {
+	return list(fs, dir, func(uint32) bool { return true })
+}
+
+// ListGroup is List of one group alone: no other's files are looked into.
+func ListGroup(fs vfs.FS, dir string, group uint32) ([]Info, error) {
+	return list(fs, dir, func(g uint32) bool { return g == group })
+}
+
+func list(fs vfs.FS, dir string, wanted func(group uint32) bool) ([]Info, error) {
 	names, err := fs.List(dir)
 	if err != nil {
 		return nil, fmt.Errorf("snapshot: list %s: %w", dir, err)
@@ -34,7 +43,7 @@ func List(fs vfs.FS, dir string) ([]Info, error) {
 	var infos []Info
 	for _, name := range names {
 		group, index, ok := parseName(name)
-		if !ok {
+		if !ok || !wanted(group) {
 			continue
 		}
 		path := filepath.Join(dir, name)
@@ -56,7 +65,7 @@ func List(fs vfs.FS, dir string) ([]Info, error) {
 // header or footer is bad are not counted among those kept and not removed:
 // [LoadAll] sets them aside.
 func Prune(fs vfs.FS, dir string, group uint32, keep int) error {
-	infos, err := List(fs, dir)
+	infos, err := ListGroup(fs, dir, group)
 	if err != nil {
 		return err
 	}
@@ -64,7 +73,7 @@ func Prune(fs vfs.FS, dir string, group uint32, keep int) error {
 	removed := false
 	var failed []error
 	for _, info := range infos {
-		if info.Group != group || info.Err != nil {
+		if info.Err != nil {
 			continue
 		}
 		if keep--; keep >= 0 {

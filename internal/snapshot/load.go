@@ -23,10 +23,10 @@ func Load(fs vfs.FS, path string, open func(Meta) (Sink, error)) (Meta, error) {
 // Verify reads all of a file and checks everything that Load would. The result has
 // the State.
 func Verify(fs vfs.FS, path string) (Info, error) {
-	return verify(context.Background(), fs, path)
+	return verify(context.Background(), fs, path, nil)
 }
 
-func verify(ctx context.Context, fs vfs.FS, path string) (Info, error) {
+func verify(ctx context.Context, fs vfs.FS, path string, duty *Duty) (Info, error) {
 	r, err := openReader(fs, path)
 	if err != nil {
 		return Info{}, err
@@ -35,7 +35,7 @@ func verify(ctx context.Context, fs vfs.FS, path string) (Info, error) {
 	if err := r.readState(ctx); err != nil {
 		return Info{}, err
 	}
-	if err := r.each(ctx, func(*store.Entry) error { return nil }, nil); err != nil {
+	if err := r.each(ctx, duty.Sink(ctx, func(*store.Entry) error { return nil }), nil); err != nil {
 		return Info{}, err
 	}
 	return r.info(), nil

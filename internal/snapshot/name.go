@@ -14,7 +14,7 @@ import (
 
 const (
 	suffix    = ".snap"
-	tmpSuffix = ".tmp" // being written or received; never published
+	tmpSuffix = ".tmp" // being written, received or sent; never published
 	badSuffix = ".bad" // set aside
 )
 
@@ -40,8 +40,8 @@ func parseName(name string) (group uint32, index uint64, ok bool) {
 	return uint32(g64), i64, true
 }
 
-// receivedName is the temporary name of a file that is being received. tag makes
-// it this reception's own: the same snapshot may arrive twice at once.
+// receivedName is the temporary name of a file that is being received, or sent. tag makes
+// it this transfer's own: the same snapshot may arrive twice at once.
 func receivedName(group uint32, index uint64, tag [8]byte) string {
 	return fmt.Sprintf("%s.%x%s", FileName(group, index), tag, tmpSuffix)
 }

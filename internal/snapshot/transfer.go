@@ -33,12 +33,56 @@ type outgoing struct {
 	io.Closer
 }
 
+// WriteForSend writes img as a snapshot that is sent to another node and is of no use here
+// afterwards: as [Write] does, but under a temporary name, which it keeps, and without a
+// sync. The node's log and whoever else uses the disk need not wait for what nobody will
+// read again. Closing f removes the file; after a crash [Clean] does.
+func WriteForSend(ctx context.Context, fs vfs.FS, dir string, m Meta, img Source, o WriteOptions) (f io.ReadCloser, size int64, err error) {
+	fail := func(err error) (io.ReadCloser, int64, error) {
+		return nil, 0, fmt.Errorf("snapshot: write group %d at index %d to send it: %w", m.Group, m.Index, err)
+	}
+	tmp, err := temporary(dir, m.Group, m.Index, rand.Reader)
+	if err != nil {
+		return fail(err)
+	}
+	info, err := writeFile(ctx, fs, tmp, newHeader(m, &o), img, &o, 0)
+	if err != nil {
+		return fail(discard(fs, tmp, err))
+	}
+	file, err := fs.Open(tmp)
+	if err != nil {
+		return fail(discard(fs, tmp, err))
+	}
+	return &outgoing{io.NewSectionReader(file, 0, info.Bytes), &transient{file, fs, tmp}}, info.Bytes, nil
+}
+
+// transient is a file that goes when it is closed.
+type transient struct {
+	vfs.File
+	fs   vfs.FS
+	path string
+}
+
+// Close implements io.Closer. The file may have gone with all there was of its group.
+func (t *transient) Close() error { return discard(t.fs, t.path, t.File.Close()) }
+
+// temporary draws a path for a file of its own of a snapshot.
+func temporary(dir string, group uint32, index uint64, random io.Reader) (string, error) {
+	var tag [8]byte
+	if _, err := io.ReadFull(random, tag[:]); err != nil {
+		return "", fmt.Errorf("draw a temporary name: %w", err)
+	}
+	return filepath.Join(dir, receivedName(group, index, tag)), nil
+}
+
 // ReceiveOptions may all be left out.
 type ReceiveOptions struct {
 	// MaxBytes bounds the file; 0: no bound but the disk.
 	MaxBytes int64
 	// Pacer bounds the rate of writing; share one among all receptions.
 	Pacer *Pacer
+	// Duty keeps the reception from taking a whole core.
+	Duty *Duty
 	// BeforePublish is called when the file is complete, durable under its temporary
 	// name and verified. info has the State, and Path is where the file will be. An
 	// error stops the publication.
@@ -114,12 +158,8 @@ func (in *incoming) begin(check func(Meta) error) error {
 	if random == nil {
 		random = rand.Reader
 	}
-	var tag [8]byte
-	if _, err := io.ReadFull(random, tag[:]); err != nil {
-		return fmt.Errorf("draw a temporary name: %w", err)
-	}
-	in.tmp = filepath.Join(in.dir, receivedName(in.h.Group, in.h.Index, tag))
-	return nil
+	in.tmp, err = temporary(in.dir, in.h.Group, in.h.Index, random)
+	return err
 }
 
 // read fills b with what belongs at offset off of the file.
@@ -139,7 +179,7 @@ func (in *incoming) finish(ctx context.Context) (Info, error) {
 	if err := in.writeFile(ctx); err != nil {
 		return Info{}, err
 	}
-	info, err := verify(ctx, in.fs, in.tmp)
+	info, err := verify(ctx, in.fs, in.tmp, in.o.Duty)
 	if err != nil {
 		return Info{}, err
 	}

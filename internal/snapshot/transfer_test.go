@@ -75,6 +75,49 @@ func TestASnapshotArrivesAsItWasSent(t *testing.T) {
 	}
 }
 
+func TestASnapshotWrittenToBeSentIsTheSameAndLeavesNothing(t *testing.T) {
+	fs, to := newMem(t), newMem(t)
+	m := withState(testMeta(3, 900), 300_000)
+	published := write(t, newMem(t), m, incompressible(900, 1000, 1))
+	f, size, err := WriteForSend(context.Background(), fs, testDir, m, incompressible(900, 1000, 1), WriteOptions{Duty: NewDuty(time.Now)})
+	check(t, err)
+	if size != published.Bytes {
+		t.Errorf("%d bytes, a published one has %d", size, published.Bytes)
+	}
+	if infos, err := List(fs, testDir); err != nil || len(infos) != 0 {
+		t.Errorf("what is only sent counts as a snapshot: %v, %v", infos, err)
+	}
+	info, err := Receive(context.Background(), to, testDir, f, size, nil, ReceiveOptions{Duty: NewDuty(time.Now)})
+	check(t, err)
+	if info.Entries != published.Entries || !equalMeta(info.Meta, published.Meta) {
+		t.Errorf("received %+v, want %+v", info, published)
+	}
+	assertNames(t, fs.CrashClone(nil)) // nothing of it was synced
+	check(t, f.Close())
+	assertNames(t, fs)
+}
+
+func TestWhatIsLeftOfASendIsCleanedUp(t *testing.T) {
+	fs := newMem(t)
+	_, _, err := WriteForSend(context.Background(), fs, testDir, testMeta(1, 40), numbered(40), WriteOptions{})
+	check(t, err)
+	check(t, fs.SyncDir(testDir)) // by something else, and then the process is killed
+	check(t, Clean(fs, testDir))
+	assertNames(t, fs)
+}
+
+func TestADropWhileASnapshotIsBeingSentIsNoErrorOfIts(t *testing.T) {
+	fs := newMem(t)
+	f, size, err := WriteForSend(context.Background(), fs, testDir, testMeta(1, 40), numbered(40), WriteOptions{})
+	check(t, err)
+	check(t, Drop(fs, testDir, 1))
+	b, err := io.ReadAll(f)
+	if err != nil || int64(len(b)) != size {
+		t.Errorf("%d of %d bytes, %v", len(b), size, err)
+	}
+	check(t, f.Close())
+}
+
 func TestASnapshotOfVersion1IsReceived(t *testing.T) {
 	fs := newMem(t)
 	info, err := receive(fs, wholeFiles(t)["version 1"], ReceiveOptions{})

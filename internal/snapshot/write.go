@@ -31,6 +31,8 @@ type Source interface {
 type WriteOptions struct {
 	// Pacer bounds the rate of writing; share one among all writes.
 	Pacer *Pacer
+	// Duty keeps the writing from taking a whole core.
+	Duty *Duty
 	// Progress is called after every few hundred entries, from Write's goroutine.
 	Progress func(Progress)
 	// BeforePublish is called when the file is complete and durable under its
@@ -59,11 +61,7 @@ type Progress struct {
 func Write(ctx context.Context, fs vfs.FS, dir string, m Meta, img Source, o WriteOptions) (Info, error) {
 	path := filepath.Join(dir, FileName(m.Group, m.Index))
 	tmp := path + tmpSuffix
-	h := header{Meta: m, version: formatVersion, stateBytes: uint32(min(len(m.State), MaxStateBytes+1))}
-	if o.Now != nil {
-		h.created = o.Now().UnixMilli()
-	}
-	info, err := writeFile(ctx, fs, tmp, h, img, &o)
+	info, err := writeFile(ctx, fs, tmp, newHeader(m, &o), img, &o, syncEveryBytes)
 	if err == nil && o.BeforePublish != nil {
 		err = o.BeforePublish(ctx)
 	}
@@ -80,6 +78,15 @@ func Write(ctx context.Context, fs vfs.FS, dir string, m Meta, img Source, o Wri
 	return info, nil
 }
 
+// newHeader is the header of a snapshot that is about to be written.
+func newHeader(m Meta, o *WriteOptions) header {
+	h := header{Meta: m, version: formatVersion, stateBytes: uint32(min(len(m.State), MaxStateBytes+1))}
+	if o.Now != nil {
+		h.created = o.Now().UnixMilli()
+	}
+	return h
+}
+
 // discard removes a file that is not published because of err, and returns that.
 // It also gives the file's space back, if it was the lack of that.
 func discard(fs vfs.FS, tmp string, err error) error {
@@ -89,8 +96,9 @@ func discard(fs vfs.FS, tmp string, err error) error {
 	return err
 }
 
-// writeFile writes and syncs the whole file under its temporary name.
-func writeFile(ctx context.Context, fs vfs.FS, tmp string, h header, img Source, o *WriteOptions) (Info, error) {
+// writeFile writes the whole file under its temporary name and syncs it, in between after
+// each syncEvery bytes; 0: not at all.
+func writeFile(ctx context.Context, fs vfs.FS, tmp string, h header, img Source, o *WriteOptions, syncEvery int64) (Info, error) {
 	if h.stateBytes > MaxStateBytes {
 		return Info{}, fmt.Errorf("the group's state takes %d bytes, the limit is %d", len(h.State), MaxStateBytes)
 	}
@@ -98,7 +106,7 @@ func writeFile(ctx context.Context, fs vfs.FS, tmp string, h header, img Source,
 	if err != nil {
 		return Info{}, err
 	}
-	w, err := newFileWriter(ctx, f, h, o)
+	w, err := newFileWriter(ctx, f, h, o, syncEvery)
 	if err == nil {
 		err = w.addState(h.State)
 	}
@@ -125,6 +133,9 @@ func (w *fileWriter) addAll(img Source, progress func(Progress)) error {
 	room := make([]store.Entry, nextEntries)
 	for {
 		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		if err := w.duty.Rest(w.ctx); err != nil {
 			return err
 		}
 		batch := img.Next(room)

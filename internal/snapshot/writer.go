@@ -19,6 +19,7 @@ type fileWriter struct {
 	foot  footer
 	sums  sums
 	pacer *Pacer
+	duty  *Duty
 
 	// raw and packed begin with room for a block's header, so that a block goes
 	// out in one write and the body is not moved.
@@ -31,14 +32,14 @@ type fileWriter struct {
 	// time: skip counts down, backoff is where it starts next.
 	skip, backoff int
 
-	syncEvery int64 // bytes; 0: only at the end
+	syncEvery int64 // bytes; 0: never
 	unsynced  int64
 }
 
 const maxBackoff = 16
 
-func newFileWriter(ctx context.Context, f vfs.File, h header, o *WriteOptions) (*fileWriter, error) {
-	w := &fileWriter{ctx: ctx, f: f, pacer: o.Pacer, syncEvery: syncEveryBytes}
+func newFileWriter(ctx context.Context, f vfs.File, h header, o *WriteOptions, syncEvery int64) (*fileWriter, error) {
+	w := &fileWriter{ctx: ctx, f: f, pacer: o.Pacer, duty: o.Duty, syncEvery: syncEvery}
 	front := h.encode() // fills in h.crc
 	w.h = h
 	w.foot.headerCRC, w.sums.seed = h.crc, h.crc
@@ -166,7 +167,7 @@ func (w *fileWriter) write(b []byte) error {
 	return nil
 }
 
-// finish writes what is left and the footer, and syncs.
+// finish writes what is left and the footer, and syncs unless nothing is to be.
 func (w *fileWriter) finish() error {
 	if err := w.flush(kindEntries); err != nil {
 		return err
@@ -175,7 +176,7 @@ func (w *fileWriter) finish() error {
 	w.foot.fileBytes += footerBytes
 	b := w.foot.encode()
 	w.foot.fileBytes -= footerBytes // write counts it
-	if err := w.write(b); err != nil {
+	if err := w.write(b); err != nil || w.syncEvery == 0 {
 		return err
 	}
 	return w.f.Sync()
