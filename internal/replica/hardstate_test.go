@@ -29,3 +29,38 @@ func TestTheRecordedTermNeverGoesBackForAGroupThatBeginsWithASnapshot(t *testing
 		}
 	}
 }
+
+// TestAnEntryOnDiskTellsOfTheConfigurationThatItWasAppendedIn: a founder takes others in
+// one step after the other, each of which has been committed when the next is made. Should
+// it come up with the configuration before, it could elect itself without those who have a
+// majority by then.
+func TestAnEntryOnDiskTellsOfTheConfigurationThatItWasAppendedIn(t *testing.T) {
+	b := newByHand(t, voters(1), func(c *RaftConfig) { c.Campaign = true })
+	propose := func() {
+		b.h.Propose(testGroup, putEntry("k", "v"), nil, false)
+		b.work()
+	}
+	propose()
+	if err := b.h.Reconfigure(testGroup, Change{Add: []Replica{{ID: 2, Node: nodeID(2)}}}); err != nil {
+		t.Fatal(err)
+	}
+	b.work()
+	if !b.status().Conf.Has(2) {
+		t.Fatalf("it is not taken in: %+v", b.conf)
+	}
+	for round := range 3 {
+		propose()
+		rec := NewRecovery(testGroup, Base{Index: 1, Term: 1, Raft: true})
+		last := uint64(0)
+		for i := range b.records {
+			if _, err := rec.Add(&b.records[i]); err != nil {
+				t.Fatal(err)
+			}
+			last = max(last, b.records[i].Index)
+		}
+		// What was applied when the newest entry was appended.
+		if hard, _ := rec.Raft(); hard.Commit != last-1 {
+			t.Errorf("round %d: the log reaches index %d and says that %d is committed", round, last, hard.Commit)
+		}
+	}
+}

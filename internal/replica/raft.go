@@ -76,6 +76,8 @@ type Raft struct {
 	log     *memLog
 	conf    *Configuration // as applied
 	written HardState      // the newest that was given out as a record
+	// commit is what Raft has said last of how far the log is committed: written.Commit or more.
+	commit uint64
 
 	// What Raft last said of itself.
 	role raft.StateType
@@ -185,7 +187,7 @@ func newRaft(h *Host, c RaftConfig) (*Raft, error) {
 		hard.Term, hard.Vote = newest, 0
 	}
 	hard.Commit = max(hard.Commit, c.Applied)
-	r.written = hard // its first record must not go back behind what StateRecords tells
+	r.written, r.commit = hard, hard.Commit // its first record must not go back behind what StateRecords tells
 	r.log = &memLog{conf: r.conf.confState(), offset: c.Applied, offsetTerm: c.AppliedTerm}
 	r.log.applied = func() (uint64, uint64, *raftpb.ConfState) { return r.applied, r.appliedTerm, r.conf.confState() }
 	r.log.hard = raftpb.HardState{Term: &hard.Term, Vote: &hard.Vote, Commit: &hard.Commit}
@@ -348,16 +350,24 @@ func (r *Raft) append(m *raftpb.Message, fx *Effects) {
 		r.index(e)
 	}
 	r.log.append(m.GetEntries())
-	if m.Term != nil {
-		worth := len(m.GetEntries()) > 0 || m.GetSnapshot() != nil
+	worth := len(m.GetEntries()) > 0 || m.GetSnapshot() != nil
+	switch {
+	case m.Term != nil:
+		r.commit = m.GetCommit()
 		r.hardState(HardState{Replica: r.c.Hard.Replica, Term: m.GetTerm(), Vote: m.GetVote(), Commit: m.GetCommit()}, worth, fx)
+	case worth && r.commit > r.written.Commit:
+		h := r.written
+		h.Commit = r.commit
+		r.hardState(h, true, fx)
 	}
 	r.host.respond(r, m.GetResponses(), fx)
 }
 
 // hardState notes a hard state, and records it if it is another term or vote, or worth
 // it. That only the commit index has moved is not: a start learns it from the leader as
-// well.
+// well. But it goes with the next entries: whoever has an entry on disk that was appended
+// when a configuration was known to be committed must come up with that, and not with the
+// one before it. By that one a majority could be another, down to this replica alone.
 func (r *Raft) hardState(h HardState, worth bool, fx *Effects) {
 	if h.Term != r.written.Term || h.Vote != r.written.Vote {
 		r.written = h
