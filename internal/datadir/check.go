@@ -28,7 +28,7 @@ type inspection struct {
 	report   Report
 	manifest Manifest
 	floors   floors
-	inUse    bool          // the log has been: FLOORS is there
+	inUse    bool          // the log has been: FLOORS is there, or a snapshot
 	groups   []*groupCheck // by group: the meta group, then the partitions'
 	plan     []step
 	stuck    bool // something that no repair gets over
@@ -158,6 +158,7 @@ func (in *inspection) snapshots() error {
 				err = in.ours(info)
 			}
 			in.noteSnapshot(file, info, err)
+			in.inUse = true
 			if err == nil && g.loaded.Path == "" {
 				g.loaded.Meta, g.loaded.Path = info.Meta, info.Path
 			}

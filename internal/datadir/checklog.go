@@ -35,7 +35,7 @@ func (g *groupCheck) id() uint32 { return g.loaded.Group }
 // anybody else, and nobody has been voted for.
 func (g *groupCheck) lone() bool {
 	_, raft := g.recovery.Raft()
-	return g.id() != metaGroup && !raft && g.recovery.Gone() == 0
+	return g.id() != metaGroup && !raft && g.recovery.Gone() == 0 && !g.loaded.Meta.Raft
 }
 
 // group returns a group that this directory has, or nil.
@@ -91,7 +91,7 @@ const startAnew = "start the node with a new, empty --data-dir and --join: it ge
 // noLog: there is no segment. That is how a new directory is, until it has been
 // in use.
 func (in *inspection) noLog(dir string) {
-	f := Finding{Severity: SevDamaged, File: dir, What: "the log is gone: " + floorsFile + " says that it has been in use"}
+	f := Finding{Severity: SevDamaged, File: dir, What: "the log is gone: " + floorsFile + " or a snapshot says that it has been in use"}
 	switch {
 	case !in.inUse:
 		in.add(Finding{Severity: Note, File: dir, What: "there is no log yet; a server would begin one"})
@@ -165,10 +165,12 @@ func (in *inspection) mustReach(g *groupCheck) uint64 {
 }
 
 func (in *inspection) startRecovery() {
+	alone := !in.floors.clustered && in.manifest.Joined.IsZero() &&
+		!slices.ContainsFunc(in.groups, func(g *groupCheck) bool { return g.id() != metaGroup && g.loaded.Meta.Raft })
 	for _, g := range in.groups {
 		m := &g.loaded.Meta
 		g.recovery = replica.NewRecovery(g.id(), replica.Base{
-			Index: m.Index, Term: m.Term, Raft: m.Raft, Source: g.loaded.Path, MustReach: in.mustReach(g),
+			Index: m.Index, Term: m.Term, Raft: m.Raft, Alone: g.id() == metaGroup && alone, Source: g.loaded.Path, MustReach: in.mustReach(g),
 		})
 	}
 }

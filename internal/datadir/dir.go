@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/vfs"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
@@ -113,7 +114,7 @@ func (d *Dir) judge(want Want) (exists bool, err error) {
 		return true, fmt.Errorf("data directory %s: %w", d.path, err)
 	}
 	if lost {
-		return true, fmt.Errorf("data directory %s: %w: %s says that it has been in use, and %s holds no segment of it; "+
+		return true, fmt.Errorf("data directory %s: %w: %s or a snapshot says that it has been in use, and %s holds no segment of it; "+
 			"if the node is one of a cluster, start it with a new, empty --data-dir and --join: it gets a new identity, and its data from the others; "+
 			"if it is alone, restore %s from a copy, or see what 'vega-server repair' can do",
 			d.path, ErrLogLost, floorsFile, logDir, logDir)
@@ -125,15 +126,27 @@ func (d *Dir) judge(want Want) (exists bool, err error) {
 //
 // FLOORS is on disk since the log was opened for the first time, before anything in
 // it was relied on (MarkInUse), and a log always has a segment. FLOORS is looked for
-// first: while a server starts for the first time the log is there before it.
+// first: while a server starts for the first time the log is there before it. Should it
+// be gone with the log, a snapshot says the same: none is published without a log.
 func logLost(fs vfs.FS, path string) (bool, error) {
-	if _, err := fs.Stat(filepath.Join(path, floorsFile)); errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	} else if err != nil {
+	used, err := logUsed(fs, path)
+	if err != nil || !used {
 		return false, err
 	}
 	there, err := wal.Exists(fs, filepath.Join(path, logDir))
 	return !there, err
+}
+
+// logUsed says whether the log has been in use.
+func logUsed(fs vfs.FS, path string) (bool, error) {
+	if _, err := fs.Stat(filepath.Join(path, floorsFile)); !errors.Is(err, os.ErrNotExist) {
+		return err == nil, err
+	}
+	published, err := snapshot.List(fs, filepath.Join(path, snapshotsDir))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return len(published) > 0, err
 }
 
 // holdsData says whether a directory has a manifest. If it has none it is an

@@ -3,8 +3,9 @@
 //
 //	VEGA          the manifest: who this directory belongs to
 //	LOCK          held while a server runs
-//	FLOORS        by group, the index up to which the log has been given up; that
-//	              it is there says that the log has been in use
+//	FLOORS        by group, the index up to which the log has been given up, or that
+//	              the group is otherwise known to have reached; that it is there says
+//	              that the log has been in use
 //	log/          the log's segments (package wal)
 //	snapshots/    snapshot files (package snapshot)
 //	damaged/      what repair moved aside
@@ -26,7 +27,8 @@
 //     gone with it. FLOORS is made before the first write is acknowledged
 //     ([Dir.MarkInUse]) and after the log has its first segment, and a log always
 //     has one; so FLOORS without a segment is a lost log, and no crash looks like
-//     one. The node of a cluster must start anew, with a new directory and a new
+//     one. Should FLOORS be gone as well, a snapshot says the same: none is published
+//     without a log. The node of a cluster must start anew, with a new directory and a new
 //     identity; of a lone one [Repair] can save what its snapshots hold.
 //  6. Where a replica of a Raft group may have lost a vote or what it acknowledged,
 //     nothing is repaired: only a new identity is safe. A lone node's group, which

@@ -251,7 +251,8 @@ func restart(fs vfs.FS, partitions int) ([]*replica.Recovery, error) {
 	groups := make([]*replica.Recovery, len(loaded))
 	for i, l := range loaded {
 		groups[i] = replica.NewRecovery(l.Group, replica.Base{
-			Index: l.Meta.Index, Term: l.Meta.Term, Raft: l.Meta.Raft, Source: l.Path, MustReach: max(l.MustReach, floors[l.Group]),
+			Index: l.Meta.Index, Term: l.Meta.Term, Raft: l.Meta.Raft, Alone: l.Group == metaGroup && !d.Clustered(),
+			Source: l.Path, MustReach: max(l.MustReach, floors[l.Group]),
 		})
 	}
 	log, err := wal.Open(wal.Options{FS: fs, Dir: d.LogDir(), SegmentBytes: segmentBytes, MaxRecordBytes: 4 << 10}, func(r wal.Record) error {

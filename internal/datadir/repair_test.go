@@ -137,7 +137,7 @@ func cases(t testing.TB) map[string]struct {
 		"the log is gone": {
 			damage:  func(fs vfs.FS) { remove(t, fs, logFiles(t, fs)...) },
 			verdict: Damaged, reached: map[uint32]uint64{1: 40, 2: 30},
-			says: []string{"the log is gone: FLOORS says that it has been in use", "repair would: begin a new, empty log", "lost: every write that is not in a snapshot"},
+			says: []string{"the log is gone: FLOORS or a snapshot says that it has been in use", "repair would: begin a new, empty log", "lost: every write that is not in a snapshot"},
 		},
 		"the log's directory is gone": {
 			damage: func(fs vfs.FS) {

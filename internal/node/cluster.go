@@ -231,9 +231,12 @@ func (n *Node) setUpGroups(ctx context.Context) error {
 	groups := n.recovered
 	n.recovered = nil
 	if n.cluster == nil {
-		return refusePeers(groups)
+		return n.refusePeers(groups)
 	}
 	joined := !n.dir.Joined.IsZero()
+	if err := n.checkWhole(groups, joined); err != nil {
+		return err
+	}
 	for _, g := range groups[1:] {
 		if err := n.setUpPartition(g, joined); err != nil {
 			return err
@@ -258,10 +261,14 @@ func (n *Node) setUpGroups(ctx context.Context) error {
 
 // refusePeers makes sure that a node without a peer address has no groups that need
 // others.
-func refusePeers(groups []*recovering) error {
+func (n *Node) refusePeers(groups []*recovering) error {
+	const why = "the data directory belongs to a cluster of several nodes: start it with --peer-addr"
+	if n.dir.Clustered() {
+		return errors.New(why)
+	}
 	for _, g := range groups[1:] {
 		if _, ok := g.Raft(); ok || g.Gone() > 0 {
-			return errors.New("the data directory belongs to a cluster of several nodes: start it with --peer-addr")
+			return errors.New(why)
 		}
 	}
 	return nil

@@ -329,8 +329,13 @@ func (n *Node) answerJoin(ctx context.Context, body []byte) ([]byte, error) {
 		return json.Marshal(joinReply{verdict: verdict{Text: fmt.Sprintf(
 			"a node with the id %v is running at %s: is this a copy of its data directory? Start it with a new one", m.ID, m.PeerAddr)}})
 	}
+	if group, voter := votes(n.meta.view.Load(), op.Node.ID); voter {
+		return json.Marshal(joinReply{verdict: verdict{Text: fmt.Sprintf(
+			"the node %v votes in group %d already, and comes as if it had never been here: its data directory has lost what was in it; "+
+				"remove that node from the cluster, and start it with a new, empty data directory", op.Node.ID, group)}})
+	}
 	// From here on others rely on this node's votes, and its log is no more to be given up.
-	if err := n.dir.MarkClustered(); err != nil {
+	if err := n.markClustered(ctx); err != nil {
 		return nil, err
 	}
 	result, err := n.proposeMeta(ctx, &op)
@@ -348,6 +353,20 @@ func (n *Node) answerJoin(ctx context.Context, body []byte) ([]byte, error) {
 		reply.Peers = append(reply.Peers, peerInfo{view.Members[i].ID, view.Members[i].PeerAddr})
 	}
 	return json.Marshal(reply)
+}
+
+// votes reports whether a node has a vote in a group, and in which. It got that after it
+// had caught up, so with its replica's hard state on disk: one that joins, which only
+// those do that have no replica of the meta group, has lost it.
+func votes(view *meta.State, node ring.NodeID) (group int, voter bool) {
+	for group = range len(view.Placements) + 1 {
+		for _, r := range view.Group(uint64(group)).Actual {
+			if r.Node == node && r.Role == meta.Voter {
+				return group, true
+			}
+		}
+	}
+	return 0, false
 }
 
 // hears reports whether that run of a node has been heard of within a few seconds.
@@ -414,6 +433,7 @@ func (n *Node) runMembership() {
 	tick := time.NewTicker(joinPause)
 	defer tick.Stop()
 	removed := 0 // rounds to pass without a word, after having heard to be no member
+	noted := false
 	for round := 0; ; round++ {
 		select {
 		case <-n.stop:
@@ -421,6 +441,9 @@ func (n *Node) runMembership() {
 		case <-tick.C:
 		}
 		n.feel()
+		if !noted && round%25 == 0 {
+			noted = n.noteCompany()
+		}
 		if round%5 == 0 {
 			n.worker.do(n.tellLeaders)
 			if !n.cluster.current.Load() {

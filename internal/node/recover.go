@@ -237,7 +237,7 @@ func (n *Node) recovering(loaded []snapshot.Loaded) []*recovering {
 	floors := n.dir.Floors()
 	groups := make([]*recovering, len(loaded))
 	for i, l := range loaded {
-		base := replica.Base{Index: l.Meta.Index, Term: l.Meta.Term, Source: l.Path, Raft: l.Meta.Raft, MustReach: max(l.MustReach, floors[l.Group], l.Meta.Index)}
+		base := replica.Base{Index: l.Meta.Index, Term: l.Meta.Term, Source: l.Path, Raft: l.Meta.Raft, Alone: l.Group == 0 && n.alone(), MustReach: max(l.MustReach, floors[l.Group], l.Meta.Index)}
 		groups[i] = &recovering{Recovery: replica.NewRecovery(l.Group, base)}
 		if l.Group == 0 {
 			groups[i].apply, groups[i].void = n.meta.replay, n.meta.void

@@ -39,7 +39,8 @@
 //   - last ≥ applied. Entries are applied one by one, without gaps.
 //   - The stamp (log time, unix ms) never goes back within a group.
 //   - A record refused by the log leaves no trace.
-//   - A Raft group's first record is a hard state; a vote and a term are given out as
+//   - A Raft group's first record is a hard state, durable before any snapshot of it is
+//     published: a snapshot of a Raft group without a hard state shows that records are lost; a vote and a term are given out as
 //     records before anybody is told of them, and told only once they are durable.
 //   - A proposal is answered once: with its results when it is applied, or as lost
 //     when that is sure, or as unknown.

@@ -11,13 +11,21 @@ import (
 // or in the wrong place.
 var ErrGap = errors.New("the snapshot and the log do not join up")
 
+// ErrStateLost is matched by the error of a replica whose hard state is gone: it does not
+// know for whom it has voted. It must not take part again, and least of all as a lone
+// node's group.
+var ErrStateLost = errors.New("a replica's term and vote are lost")
+
 // Base is what a group's recovery starts from: the snapshot that was loaded.
 type Base struct {
 	Index, Term uint64 // 0: there was none
 	// Raft: the group was a Raft group when the snapshot was taken. Its entries then
 	// wait for a hard state from the first one on: the records that the log began with
 	// may have been given up with what the snapshot covers.
-	Raft   bool
+	Raft bool
+	// Alone: nobody else has ever relied on this replica. It may be without a hard state:
+	// the snapshot with which a cluster begins comes before that.
+	Alone  bool
 	Source string // the snapshot's path, for errors; "": none
 	// MustReach is the index that the group is known to have reached before: the log
 	// up to it was given up, or a damaged snapshot said so. Less than that after
@@ -222,10 +230,15 @@ func (r *Recovery) Next() *Entry {
 	return e
 }
 
-// Finish is called after the last record. The error matches ErrGap.
+// Finish is called after the last record. The error matches ErrGap or ErrStateLost.
 func (r *Recovery) Finish() error {
 	if r.gap != nil {
 		return r.gap
+	}
+	// A snapshot of a replica that is gone may still be there. Any other was published after
+	// the hard state was durable, and the log keeps that for as long as the replica is.
+	if r.base.Raft && !r.base.Alone && r.hard.Replica == 0 && r.gone == 0 {
+		return StateLost(r.group, fmt.Sprintf("%s is that of a group with several replicas, and the log says nothing of the one here", r.source()))
 	}
 	if r.seen < r.base.MustReach {
 		return r.fault("%s and the log reach index %d, but the group had reached at least %d: the newest writes are missing; %s",
@@ -265,6 +278,13 @@ func (r *Recovery) Applied() uint64 { return r.handed }
 func (r *Recovery) Tail() []Entry { return r.tail }
 
 const advice = "run 'vega-server check' on the data directory to see what is damaged, or restore a copy of the missing files"
+
+// StateLost is the error of a group whose replica here has lost its hard state, as why
+// shows. It matches ErrStateLost.
+func StateLost(group uint32, why string) error {
+	return fmt.Errorf("group %d: %w: %s: a part of the log is gone; restore it from a copy that is no older than the node's last moment, "+
+		"or start the node with a new, empty data directory and --join: it gets a new identity, and its data from the others", group, ErrStateLost, why)
+}
 
 func (r *Recovery) source() string {
 	if r.base.Source == "" {
