@@ -40,6 +40,22 @@ func Alone(node ring.NodeID) *Configuration {
 	return &Configuration{Voters: []uint64{FirstReplica}, nodes: []place{{FirstReplica, node}}}
 }
 
+// Among returns the configuration of a group that is created with the given replicas:
+// for tests and simulations, which need not let every group grow from one.
+func Among(replicas ...Replica) *Configuration {
+	c := &Configuration{}
+	for _, r := range replicas {
+		if r.Role == Learner {
+			c.Learners = append(c.Learners, r.ID)
+		} else {
+			c.Voters = append(c.Voters, r.ID)
+		}
+		c.nodes = append(c.nodes, place{r.ID, r.Node})
+	}
+	slices.SortFunc(c.nodes, func(a, b place) int { return cmp.Compare(a.id, b.id) })
+	return c
+}
+
 // FirstReplica is the id of the replica with which a group begins.
 const FirstReplica = 1
 

@@ -14,7 +14,8 @@ import (
 
 // LoadOptions are the node's side of LoadAll.
 type LoadOptions struct {
-	// Workers is how many files are read at the same time; less than 1 is 1.
+	// Workers is how many files are read at the same time; less than 1 is 1. One worker is the caller's own
+	// goroutine.
 	Workers int
 	// Cluster and Partitions are what the files must belong to. Their zero
 	// values take any.
@@ -79,9 +80,30 @@ func LoadAll(ctx context.Context, fs vfs.FS, dir string, groups []uint32, o Load
 	// Largest first: the last file to finish is then a small one.
 	order := slices.Clone(l.plans)
 	slices.SortStableFunc(order, func(a, b *plan) int { return cmp.Compare(b.bytes(), a.bytes()) })
+	if workers := min(o.Workers, len(order)); workers > 1 {
+		l.parallel(ctx, order, workers, cancel)
+	} else {
+		for i := 0; i < len(order) && ctx.Err() == nil; i++ {
+			if err := l.group(ctx, order[i]); err != nil {
+				cancel(err)
+			}
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	out := make([]Loaded, len(l.plans))
+	for i, p := range l.plans {
+		out[i] = p.Loaded
+	}
+	return out, nil
+}
+
+// parallel loads the groups on several goroutines and waits for them. The first that fails cancels ctx.
+func (l *loader) parallel(ctx context.Context, order []*plan, n int, cancel context.CancelCauseFunc) {
 	queue := make(chan *plan)
 	var workers sync.WaitGroup
-	for range max(1, min(o.Workers, len(order))) {
+	for range n {
 		workers.Go(func() {
 			for p := range queue {
 				if err := l.group(ctx, p); err != nil {
@@ -100,14 +122,6 @@ feed:
 	}
 	close(queue)
 	workers.Wait()
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	out := make([]Loaded, len(l.plans))
-	for i, p := range l.plans {
-		out[i] = p.Loaded
-	}
-	return out, nil
 }
 
 // plan is one group's candidates and what became of them. One worker at a time

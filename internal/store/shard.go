@@ -19,6 +19,7 @@ type shard struct {
 	bits  uint // upper bits of the hash that choose the stripe
 	shape
 	seed maphash.Seed
+	hash func(key []byte) uint64 // see Options.Hash
 	heap
 
 	atDepth  [cellBits + 1]uint32 // segments by depth
@@ -164,7 +165,12 @@ func (s *shard) isKey(ref uint32, key []byte) bool {
 func (s *shard) block(ref uint32) block { return block{s.addr(ref)} }
 
 // hashOf is the hash of the entry in a block.
-func (s *shard) hashOf(ref uint32) uint64 { return maphash.Bytes(s.seed, s.block(ref).key()) }
+func (s *shard) hashOf(ref uint32) uint64 {
+	if s.hash != nil {
+		return s.hash(s.block(ref).key())
+	}
+	return maphash.Bytes(s.seed, s.block(ref).key())
+}
 
 // refsOfHome collects the entries of one home, wherever in the segment they live. dst has room for the most there
 // can be.

@@ -12,6 +12,10 @@ type Options struct {
 	Stripes  int     // locks per table: a power of two ≤ 64; 0 means 4
 	Memory   *Memory // shared byte accounting; nil means one of its own, without a limit
 	SizeHint int     // entries expected; sizes the directory so that a bulk load does not split
+	// Hash replaces the hash of keys, whose seed is otherwise random: with one that depends on the key alone,
+	// equal histories give equal tables, in the order of their entries as well. For simulations: whoever knows
+	// the hash can choose keys that collide.
+	Hash func(key []byte) uint64
 
 	source source // tests: where memory comes from
 	shape  shape  // tests: tiny segments
@@ -22,7 +26,8 @@ type Options struct {
 // else locks for itself, and must not be called while a stripe is held, unless it says so.
 type Table struct {
 	seed    maphash.Seed
-	shift   uint // 64 - stripe bits
+	hash    func(key []byte) uint64 // in place of one by seed; nil: none
+	shift   uint                    // 64 - stripe bits
 	stripes []Stripe
 	mem     *Memory
 	src     source
@@ -59,7 +64,7 @@ func New(o Options) *Table {
 		panic(fmt.Sprintf("store: %d stripes: want a power of two from 1 to 64", n))
 	}
 	t := &Table{
-		seed: maphash.MakeSeed(), shift: 64 - uint(bits.TrailingZeros(uint(n))), stripes: make([]Stripe, n),
+		seed: maphash.MakeSeed(), hash: o.Hash, shift: 64 - uint(bits.TrailingZeros(uint(n))), stripes: make([]Stripe, n),
 		mem: o.Memory, src: o.source, shape: o.shape, images: o.images,
 	}
 	if t.mem == nil {
@@ -89,7 +94,7 @@ const maxHintDepth = 22
 func (t *Table) newShard(src source, depth uint) *shard {
 	s := &shard{
 		dir: make([]uintptr, 1<<depth), depth: depth, bits: 64 - t.shift,
-		shape: t.shape, seed: t.seed, mem: t.mem, holds: 1,
+		shape: t.shape, seed: t.seed, hash: t.hash, mem: t.mem, holds: 1,
 	}
 	s.src = src
 	s.bookDir(len(s.dir) - 1) // one entry is nothing to speak of, and an empty table shall count as empty
@@ -97,7 +102,12 @@ func (t *Table) newShard(src source, depth uint) *shard {
 }
 
 // Hash returns the hash of a key: the same for the life of the table, another in every table.
-func (t *Table) Hash(key []byte) uint64 { return maphash.Bytes(t.seed, key) }
+func (t *Table) Hash(key []byte) uint64 {
+	if t.hash != nil {
+		return t.hash(key)
+	}
+	return maphash.Bytes(t.seed, key)
+}
 
 // StripeIndex tells which stripe a hash belongs to: its bit in LockMask.
 func (t *Table) StripeIndex(h uint64) uint { return uint(h >> t.shift) }

@@ -12,7 +12,8 @@ import (
 // Log is an open log. All methods may be called from several goroutines.
 //
 // Goroutines: run writes (policy Always) and is the only one that syncs log data and reports durability;
-// prepare makes segments ready ahead of need. Both are started by Open and waited for by Close.
+// prepare makes segments ready ahead of need. Both are started by Open and waited for by Close, unless the log is
+// Stepped: then whoever opened it takes their place, see step.go.
 //
 // Locks, in the order in which they are taken: truncateMu, writeMu, mu or indexMu (never both).
 type Log struct {
@@ -72,6 +73,7 @@ type Log struct {
 	gather   gather     // used by run only
 	zeros    []byte     // used by prepare only
 	syncing  []*segment // used by run only: those being synced
+	begun    round      // used by StepWrite and StepSync only: what has been written and is to be synced
 
 	wake        chan struct{} // to run; capacity 1
 	prepareWake chan struct{} // to prepare; capacity 1
@@ -120,9 +122,11 @@ func Open(o Options, replay func(Record) error) (*Log, error) {
 		l.closeFiles()
 		return nil, err
 	}
-	l.done.Add(2)
-	go l.run()
-	go l.prepare()
+	if !l.o.Stepped {
+		l.done.Add(2)
+		go l.run()
+		go l.prepare()
+	}
 	return l, nil
 }
 
@@ -167,6 +171,7 @@ func (l *Log) NotifyDurable(pos uint64, fn func()) {
 func (l *Log) Sync(ctx context.Context) error {
 	reached := make(chan struct{})
 	l.NotifyDurable(l.appended.Load(), func() { close(reached) })
+	l.stepUntil(reached)
 	return l.await(ctx, reached)
 }
 
@@ -215,6 +220,9 @@ func (l *Log) Close() error {
 	l.closing = true
 	l.mu.Unlock()
 	l.wakeRun()
+	if l.o.Stepped {
+		l.turn(false)
+	}
 	l.done.Wait()
 	l.closeFiles()
 	err := l.failureOf()

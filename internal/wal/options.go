@@ -68,6 +68,11 @@ type Options struct {
 	OnFatal func(error)
 	// Clock gives the creation time of segments. Default time.Now.
 	Clock func() time.Time
+	// Stepped leaves out the goroutines: the log's user does their work by calling
+	// [Log.StepWrite], [Log.StepSync] and [Log.StepPrepare], in its own goroutine and its own time. What
+	// waits for durability (Sync, Flush under Always, Close) does those steps itself. This is how a
+	// simulator runs the same log in simulated time.
+	Stepped bool
 	// Logger gets the rare events: damage that was cut, lack of space. Default: discarded.
 	Logger *slog.Logger
 }

@@ -22,24 +22,58 @@ func (l *Log) run() {
 		case <-l.failed:
 			return
 		}
-		l.mu.Lock()
-		closing, wanted := l.closing, l.wantSync
-		l.wantSync = false
-		l.mu.Unlock()
-		if l.o.Policy == Always && !closing && !wanted {
-			l.collect()
-		}
-		if err := l.round(ticked, wanted, closing); err != nil {
-			l.fail(err)
-			return
-		}
-		if closing {
-			if err := l.mark(); err != nil {
-				l.fail(err)
-			}
+		if l.turn(ticked) {
 			return
 		}
 	}
+}
+
+// round is one turn of the writer: what it was woken for, and therefore does.
+type round struct {
+	everything bool // write all that is appended, sync all that is written
+	gathers    bool // it may wait a moment for more appends
+	closing    bool // it is the last
+}
+
+// turn does one round and tells whether it was the last.
+func (l *Log) turn(ticked bool) (last bool) {
+	r := l.beginRound(ticked)
+	if r.gathers {
+		l.collect()
+	}
+	err := l.writeRound(r)
+	if err == nil {
+		err = l.sync(r.everything)
+	}
+	if err == nil && r.closing {
+		err = l.mark()
+	}
+	if err != nil {
+		l.fail(err)
+	}
+	return err != nil || r.closing
+}
+
+// beginRound decides what a round does, by the policy and the reason for waking.
+func (l *Log) beginRound(ticked bool) round {
+	l.mu.Lock()
+	closing, wanted := l.closing, l.wantSync
+	l.wantSync = false
+	l.mu.Unlock()
+	always := l.o.Policy == Always
+	return round{
+		everything: always || ticked || wanted || closing,
+		gathers:    always && !closing && !wanted && !l.o.Stepped,
+		closing:    closing,
+	}
+}
+
+// writeRound writes what the round is to write.
+func (l *Log) writeRound(r round) error {
+	if r.everything || l.crowded() {
+		return l.writeUpTo(l.appended.Load())
+	}
+	return nil
 }
 
 // ticker returns the clock of policy EverySec; the other policies have none.
@@ -71,17 +105,6 @@ func (l *Log) collect() {
 			return
 		}
 	}
-}
-
-// round writes what is appended and syncs what is written, as the policy and the reason for waking ask.
-func (l *Log) round(ticked, wanted, closing bool) error {
-	everything := l.o.Policy == Always || ticked || wanted || closing
-	if everything || l.crowded() {
-		if err := l.writeUpTo(l.appended.Load()); err != nil {
-			return err
-		}
-	}
-	return l.sync(everything)
 }
 
 // crowded tells whether the queue has become so full that it is written without being asked.
@@ -130,6 +153,7 @@ func (l *Log) flushDurable(pos uint64) error {
 	}
 	reached := make(chan struct{})
 	l.NotifyDurable(pos, func() { close(reached) })
+	l.stepUntil(reached)
 	select {
 	case <-reached:
 		return nil
