@@ -74,6 +74,14 @@ test-cluster: ## built servers under kills, cut networks and bad disks, TIME for
 	VEGADB_TEST_REQUIRE=1 $(GO) test -count=1 -timeout 0 -v ./internal/clustertest
 	VEGADB_TEST_REQUIRE=1 $(GO) test -count=1 -timeout 0 -v -p 1 -parallel 1 ./test -lasting $(TIME) -seed $(SEED)
 
+.PHONY: sim
+sim: ## simulated clusters: SEEDS of them, or fresh ones for TIME; a failure prints how to replay it
+	$(GO) run ./internal/sim/cmd $(if $(SEEDS),-seeds $(SEEDS),-time $(TIME))
+
+.PHONY: soak
+soak: ## fresh simulated clusters, one after the other, until one fails (one core: start several for more)
+	$(GO) run ./internal/sim/cmd -time 8760h
+
 .PHONY: test-bench
 test-bench: ## tests of the benchmarks' own module
 	$(GO) -C bench test ./...

@@ -44,6 +44,10 @@ var aside = map[string][]string{
 	// Tests of the built server use it, and what it needs to be a client.
 	"internal/clustertest": {"client", "internal/checker", "internal/history", "internal/ring", "internal/wire", "internal/invariants"},
 	"test":                 {},
+	// The simulator runs the product's packages in a world of its own.
+	"internal/sim": {"internal/replica", "internal/meta", "internal/wal", "internal/snapshot", "internal/datadir", "internal/command",
+		"internal/store", "internal/ring", "internal/wire", "internal/vfs", "internal/history"},
+	"internal/sim/cmd": {"internal/sim"},
 }
 
 // asideUsers says who may import each of them, besides tests and those named in aside.
@@ -65,6 +69,8 @@ var asideUsers = map[string][]string{
 	"internal/checker":   {},
 
 	"internal/clustertest": {},
+	"internal/sim":         {},
+	"internal/sim/cmd":     {},
 }
 
 // siblings are the imports within one layer that are meant.

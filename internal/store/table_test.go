@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -160,4 +161,33 @@ func TestEverythingAtOnce(t *testing.T) {
 	})
 	wg.Wait()
 	mustCheck(t, tab)
+}
+
+func TestEqualHashesMakeTablesOfEqualOrder(t *testing.T) {
+	order := func() (keys []string) {
+		tab := New(Options{Stripes: 1, Hash: func(key []byte) uint64 {
+			h := uint64(14695981039346656037)
+			for _, b := range key {
+				h = (h ^ uint64(b)) * 1099511628211
+			}
+			return h
+		}})
+		defer tab.Close()
+		for i := range 1000 {
+			key := []byte{byte(i), byte(i >> 8), 'k'}
+			h := tab.Hash(key)
+			s := tab.Stripe(h)
+			s.Lock()
+			s.Put(h, key, key, Meta{})
+			s.Unlock()
+		}
+		for cursor := uint64(0); ; {
+			if cursor = tab.Scan(cursor, 64, func(e *Entry) { keys = append(keys, string(e.Key)) }); cursor == 0 {
+				return keys
+			}
+		}
+	}
+	if a, b := order(), order(); len(a) != 1000 || !slices.Equal(a, b) {
+		t.Errorf("%d and %d entries, in the same order: %v", len(a), len(b), slices.Equal(a, b))
+	}
 }

@@ -1,0 +1,84 @@
+// Command cmd runs simulated clusters: one seed with everything that it did, or many, one after the other.
+//
+//	go run ./internal/sim/cmd -seed 7               # replay one
+//	go run ./internal/sim/cmd -seed 7 -trace t.json # and write its trace
+//	go run ./internal/sim/cmd -seeds 1000 -from 1   # many
+//	go run ./internal/sim/cmd -time 5m              # fresh ones, for as long
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prakashpandey/vegadb/internal/sim"
+)
+
+func main() {
+	seed := flag.Uint64("seed", 0, "run this seed alone and tell all about it")
+	from := flag.Uint64("from", 0, "the first of several seeds; 0: a fresh one")
+	seeds := flag.Int("seeds", 0, "how many seeds to run")
+	limit := flag.Duration("time", 0, "run fresh seeds for this long")
+	trace := flag.String("trace", "", "file to write the whole trace of -seed to, as JSON lines")
+	bug := flag.String("bug", "", "break a promise on purpose: "+strings.Join(sim.Bugs(), ", "))
+	verbose := flag.Bool("v", false, "a line for each seed")
+	flag.Parse()
+	if *seed != 0 {
+		os.Exit(one(*seed, *bug, *trace))
+	}
+	os.Exit(many(*from, *seeds, *limit, *bug, *verbose))
+}
+
+func one(seed uint64, bug, trace string) int {
+	c := sim.Config{Seed: seed, Bug: bug}
+	if trace != "" {
+		c.Keep = 10_000_000
+	}
+	r := sim.Run(c)
+	if trace != "" {
+		f, err := os.Create(trace)
+		if err == nil {
+			err = r.WriteTrace(f)
+		}
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
+		r.Forget()
+	}
+	fmt.Println(r)
+	if r.Failed() {
+		return 1
+	}
+	return 0
+}
+
+func many(from uint64, seeds int, limit time.Duration, bug string, verbose bool) int {
+	began := time.Now()
+	if from == 0 {
+		from = uint64(began.UnixNano()) % 1_000_000_000 * 1000
+	}
+	fmt.Printf("seeds from %d on\n", from)
+	n := 0
+	for ; seeds == 0 || n < seeds; n++ {
+		if limit > 0 && time.Since(began) > limit || seeds == 0 && limit == 0 {
+			break
+		}
+		r := sim.Run(sim.Config{Seed: from + uint64(n), Bug: bug})
+		if verbose || r.Failed() {
+			fmt.Println(r)
+		}
+		if r.Failed() {
+			fmt.Printf("failed after %d seeds\n", n+1)
+			return 1
+		}
+	}
+	took := time.Since(began)
+	fmt.Printf("%d seeds in %v: %.0f an hour\n", n, took.Round(time.Millisecond), float64(n)/took.Hours())
+	return 0
+}

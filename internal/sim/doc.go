@@ -1,0 +1,78 @@
+// Package sim runs a whole cluster in one goroutine, from one seed, and judges what it did.
+//
+//	r := sim.Run(sim.Config{Seed: 7})
+//	if r.Failed() { fmt.Print(r) }      // what broke, what leads to it, and the command that replays it
+//
+// What runs is the product: replica (and with it etcd's Raft), store, command, wal, snapshot and datadir, unchanged.
+// What is simulated is everything they stand on: the network, the disks, the clocks, power, and when anything gets
+// its turn. The shell around them (node.go, lifecycle.go, serve.go, snapshots.go) does, step by step, what package node
+// does with goroutines; docs/decisions tells why it is a shell of its own.
+//
+// # Determinism
+//
+// The same seed, the same configuration and the same commit give the same trace, event for event: [Result.Hash].
+//
+//   - One goroutine; a queue of events ordered by time, then by the order in which they were put there.
+//   - All randomness is drawn from streams made of the seed, one for each part of the world, so that one part's
+//     drawing more does not change what another part draws.
+//   - Raft draws its election time-outs, and the log its salts, from crypto/rand.Reader. Run replaces that
+//     variable while it runs and puts it back, so at most one Run is under way in a process.
+//   - Tables hash keys by a fixed function: otherwise the order of entries in snapshots, and with it every offset in
+//     them, would differ from process to process.
+//   - Nothing walks a map in the map's own order.
+//   - Time is what [Config] and the events say; nothing asks the system for it.
+//
+// # Fault model
+//
+// Written before the faults, and the measure for them. A run has a safety phase, in which the faults come, and a liveness
+// phase, in which they have ended.
+//
+//	what                how much at once                          what it means to the product
+//	------------------  ----------------------------------------  ------------------------------------------------
+//	power cut           any number of nodes, all at once too; at  what was not synced: each sector there or not, each
+//	                    any write, fsync, rename of a disk        directory change made or not (vfs.Mem.CrashClone)
+//	kill                any number of nodes                       the page cache survives, the process does not
+//	fsync or write EIO  any number of nodes                       the process ends; what was not synced is lost as
+//	                                                              after a power cut
+//	disk full           any number of nodes                       writes wait or are refused; it goes on when there
+//	                                                              is space again
+//	disk stall, slow    any number of nodes                       nothing becomes durable meanwhile
+//	bit flip, misplaced a minority of the voters, for good: such  the node names the damage and does not start; it
+//	write (platter)     a node counts as lost                     stays away. See "Not in the model" for the last batch
+//	message loss,       any link                                  raft repeats; clients time out
+//	delay, duplicate,
+//	reordering
+//	link cut            any set of links, each direction apart    partitions: total, partial, one-way
+//	pause               any number of nodes                       it stands still while the others go on
+//	clock drift         every node: up to 4 % fast or slow        leases allow for 10 % between two nodes
+//	clock jump          any number of nodes: wall clock, up to    expiry follows the log's time; nothing else looks
+//	                    an hour in either direction
+//
+// Always, whatever of this happens:
+//
+//  1. Replicas that apply the entry of an index apply the same entry, with the same results.
+//  2. What clients saw is linearizable, key by key, for linearizable and lease reads and all writes.
+//  3. Session, bounded and local reads show at least what they promise.
+//  4. No acknowledged write is missing at the end; an increment counts once, however often it was sent.
+//  5. Nothing panics, and no node refuses to start, but for one whose platter was damaged.
+//  6. What waits, in a log's queue or a host, stays within its bounds.
+//
+// When the faults have ended (all nodes but the damaged ones run, all links carry, clocks keep their rate):
+//
+//  7. Within [Config.LivenessMs] every group has a leader and a client's write to every partition succeeds.
+//  8. Soon after the clients have stopped, all replicas of a group hold the same state, byte for byte.
+//
+// # Not in the model
+//
+//   - Lies: a disk that acknowledges an fsync and loses the data anyway, a node that says what is not so.
+//   - Damage to the last batch of a log: package wal says that it cannot be told from a write that a crash cut short.
+//     The simulator does not damage that one.
+//   - Damage to the platters of a majority.
+//   - Monotonic clocks that jump or differ by more than leases allow for.
+//
+// # What a failure gives
+//
+// One command that runs the seed again (package cmd below), what is broken with the smallest history that
+// shows it, and the end of the space-time trace: who did what, when, by node. [Result.WriteTrace] writes all of
+// it as JSON; the format is described in trace.go.
+package sim

@@ -1,0 +1,244 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	crand "crypto/rand"
+
+	"github.com/prakashpandey/vegadb/internal/datadir"
+	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/snapshot"
+	"github.com/prakashpandey/vegadb/internal/store"
+	"github.com/prakashpandey/vegadb/internal/vfs"
+	"github.com/prakashpandey/vegadb/internal/wal"
+)
+
+// dataDir is where a node keeps its data.
+const dataDir = "/data"
+
+func (n *node) openDir() (*datadir.Dir, error) {
+	return datadir.Open(n.disk.fs(), dataDir, datadir.Want{
+		Partitions: n.s.cfg.Partitions, Cluster: n.s.cluster, Rand: crand.Reader, Now: n.wallTime,
+	})
+}
+
+func (n *node) wallTime() time.Time { return time.UnixMilli(n.wallMs()).UTC() }
+
+func (n *node) logOptions(dir *datadir.Dir) wal.Options {
+	fs := n.disk.fs()
+	if n.s.cfg.Bug == BugNoSync && n.lives > 0 {
+		fs = noSync{fs}
+	}
+	return wal.Options{
+		FS: fs, Dir: dir.LogDir(), SegmentBytes: 32 << 10, MaxRecordBytes: 8 << 10, QueueBytes: 64 << 10,
+		Policy: wal.Always, Stepped: true, Clock: n.wallTime,
+	}
+}
+
+// format makes a data directory in which every group has a replica and one entry, as a snapshot: how groups grow from a
+// lone node is not simulated yet.
+func (n *node) format() {
+	dir, err := n.openDir()
+	if err != nil {
+		panic(err)
+	}
+	log, err := wal.Open(n.logOptions(dir), func(wal.Record) error { return nil })
+	if err != nil {
+		panic(err)
+	}
+	var all []replica.Replica
+	for i := 1; i <= n.s.cfg.Nodes; i++ {
+		all = append(all, replica.Replica{ID: uint64(i), Node: nodeID(i), Role: replica.Voter})
+	}
+	for i := range n.s.cfg.Partitions {
+		group := uint32(i + 1)
+		g := replica.NewGroup(group, replica.State{Term: 1, Index: 1, Stamp: epochMs})
+		g.SetConfiguration(replica.Among(all...))
+		if _, err := n.writeImage(dir, g, nil, nil); err != nil {
+			panic(err)
+		}
+		rec := replica.StateRecord(group, replica.HardState{Replica: uint64(n.index), Term: 1, Commit: 1})
+		if _, err := log.Append(&rec); err != nil {
+			panic(err)
+		}
+	}
+	if err := errors.Join(log.Close(), dir.MarkInUse(), dir.Close()); err != nil {
+		panic(err)
+	}
+	n.disk.lose()
+}
+
+// start brings the node up from its disk.
+func (n *node) start() {
+	if n.proc != nil || n.lost {
+		return
+	}
+	n.lives++
+	n.proc = &proc{began: n.s.now, arrived: make(map[uint32]arrival), leaders: make(map[uint32]int)}
+	n.s.tell(Event{Kind: "start", Node: n.index, A: uint64(n.lives)})
+	n.guard(func() {
+		if err := n.boot(); err != nil {
+			n.refuse(err)
+			return
+		}
+		n.truncate()
+		n.tick()
+		n.watchLog()
+		n.poke()
+	})
+}
+
+// refuse deals with a node that does not start. A full or failing disk excuses it for a while, a damaged one for good.
+func (n *node) refuse(err error) {
+	if n.dir != nil {
+		n.dir.Close()
+	}
+	n.s.tell(Event{Kind: "down", Node: n.index, Text: "does not start: " + err.Error()})
+	n.drop()
+	var bad *syscallError
+	switch {
+	case n.disk.hurt: // it says what it has found, and stays away
+		n.lost = true
+	case errors.As(err, &bad), n.disk.full:
+		n.s.after(500*milli, n.start)
+	default:
+		n.lost = true
+		n.s.fail("node %d does not start: %v", n.index, err)
+	}
+}
+
+// boot recovers what the disk holds: what package node's load does.
+func (n *node) boot() (err error) {
+	if n.dir, err = n.openDir(); err != nil {
+		return err
+	}
+	for i := range n.s.cfg.Partitions {
+		n.parts = append(n.parts, newPartition(n, uint32(i+1)))
+	}
+	loaded, err := n.loadSnapshots()
+	if err != nil {
+		return err
+	}
+	floors := n.dir.Floors()
+	recoveries := make([]*replica.Recovery, len(n.parts))
+	for i, l := range loaded {
+		recoveries[i] = replica.NewRecovery(l.Group, replica.Base{
+			Index: l.Meta.Index, Term: l.Meta.Term, Raft: l.Meta.Raft, Source: l.Path,
+			MustReach: max(l.MustReach, floors[l.Group], l.Meta.Index),
+		})
+	}
+	n.log, err = wal.Open(n.logOptions(n.dir), func(rec wal.Record) error {
+		return n.parts[rec.Group-1].recover(recoveries[rec.Group-1], &rec)
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range recoveries {
+		if err := r.Finish(); err != nil {
+			return err
+		}
+	}
+	if err := n.dir.MarkInUse(); err != nil {
+		return err
+	}
+	n.host = replica.NewHost(replica.Options{
+		TickMs: tickMs, ElectionTicks: electionTicks, HeartbeatTicks: heartbeatTicks,
+		KeepBytes: keepBytes, TotalKeepBytes: keepBytesTotal, Seed: n.s.lifeRand.Uint64() >> 8, Logger: quiet{},
+	}, n.nowMs())
+	for i, p := range n.parts {
+		hard, raft := recoveries[i].Raft()
+		if !raft {
+			return fmt.Errorf("group %d has no hard state in the log", p.id)
+		}
+		if err := n.addGroup(p, hard, recoveries[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *node) addGroup(p *partition, hard replica.HardState, r *replica.Recovery) error {
+	st, conf := p.group.State(), p.group.Configuration()
+	p.readable = len(conf.Voters) > 0
+	p.applied = st.Index
+	return n.host.Add(replica.RaftConfig{
+		Group: p.id, Hard: hard, Conf: conf, Machine: p, Applied: st.Index, AppliedTerm: st.Term,
+		Entries: r.Tail(), Apart: r.Apart(), Stamp: p.group.Stamp(), StampAt: entryStampAt,
+	})
+}
+
+// entryStampAt is where package command has an entry's log time.
+const entryStampAt = 8
+
+func (n *node) loadSnapshots() ([]snapshot.Loaded, error) {
+	fs := n.disk.fs()
+	if err := snapshot.Clean(fs, n.dir.SnapshotDir()); err != nil {
+		return nil, err
+	}
+	groups := make([]uint32, len(n.parts))
+	for i, p := range n.parts {
+		groups[i] = p.id
+	}
+	loaded, err := snapshot.LoadAll(context.Background(), fs, n.dir.SnapshotDir(), groups, snapshot.LoadOptions{
+		Workers: 1, Cluster: n.dir.Cluster, Partitions: uint32(len(n.parts)),
+		Open: func(m snapshot.Meta) (snapshot.Sink, error) {
+			t := n.parts[m.Group-1].table
+			t.Clear()
+			return putInto(t), nil
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range loaded {
+		p := n.parts[l.Group-1]
+		if p.group, err = replica.RestoreGroup(l.Group, replica.State{Term: l.Meta.Term, Index: l.Meta.Index, Stamp: l.Meta.Stamp}, l.Meta.State); err != nil {
+			return nil, err
+		}
+		p.snapshotIndex = l.Meta.Index
+	}
+	return loaded, nil
+}
+
+// putInto puts a snapshot's entries into a table.
+func putInto(t *store.Table) snapshot.Sink {
+	return func(e *store.Entry) error {
+		h := t.Hash(e.Key)
+		s := t.Stripe(h)
+		s.Lock()
+		s.Put(h, e.Key, e.Value, store.Meta{Version: e.Version, ExpireAt: e.ExpireAt, Kind: e.Kind})
+		s.Unlock()
+		return nil
+	}
+}
+
+// noSync is a file system whose files say that they are synced and are not.
+type noSync struct{ vfs.FS }
+
+type noSyncFile struct{ vfs.File }
+
+func (noSyncFile) Sync() error { return nil }
+
+func (f noSync) OpenReadWrite(name string) (vfs.File, error) {
+	file, err := f.FS.OpenReadWrite(name)
+	return noSyncFile{file}, err
+}
+
+// quiet is Raft's logger. What Raft finds impossible is a failure of the run.
+type quiet struct{}
+
+func (quiet) Debug(...any)              {}
+func (quiet) Debugf(string, ...any)     {}
+func (quiet) Info(...any)               {}
+func (quiet) Infof(string, ...any)      {}
+func (quiet) Warning(...any)            {}
+func (quiet) Warningf(string, ...any)   {}
+func (quiet) Error(...any)              {}
+func (quiet) Errorf(string, ...any)     {}
+func (quiet) Fatal(v ...any)            { panic(fmt.Sprint(v...)) }
+func (quiet) Fatalf(f string, v ...any) { panic(fmt.Sprintf(f, v...)) }
+func (quiet) Panic(v ...any)            { panic(fmt.Sprint(v...)) }
+func (quiet) Panicf(f string, v ...any) { panic(fmt.Sprintf(f, v...)) }

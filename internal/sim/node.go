@@ -1,0 +1,415 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"slices"
+
+	"github.com/prakashpandey/vegadb/internal/datadir"
+	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/ring"
+	"github.com/prakashpandey/vegadb/internal/wal"
+)
+
+// node is one machine: what outlives its processes, and the process that runs at present.
+type node struct {
+	s     *Sim
+	index int
+	id    ring.NodeID
+	disk  *disk
+
+	rate   float64 // of its monotonic clock
+	jumped int64   // ms that its wall clock is off
+	pause  int64   // until then it stands still
+	lives  int     // processes so far; also tells events of an earlier one
+	lost   bool    // its platter is damaged: it stays away
+	*proc          // nil: it does not run
+}
+
+// proc is all that ends with the process.
+type proc struct {
+	dir   *datadir.Dir
+	log   *wal.Log
+	host  *replica.Host
+	fx    replica.Effects
+	parts []*partition
+	began int64 // true time
+	ticks int64
+
+	frames   []frame
+	requests []*request
+	calls    []func()
+	turning  bool // a turn is due
+	unsynced []unsyncedBatch
+	wants    wants // what is being carried out, when the log has no room
+	waits    bool  // for room in the log
+
+	writing   bool // a round of the log's writer is under way
+	preparing bool // and one of its preparer
+
+	arrived  map[uint32]arrival
+	snapping bool
+	grown    uint64 // the log's bytes as of the last snapshots
+	leaders  map[uint32]int
+	clock    int64 // see clockMs
+}
+
+type frame struct {
+	from ring.NodeID
+	data []byte
+}
+
+type unsyncedBatch struct{ pos, batch uint64 }
+
+// processEnd is what the process panics with when it ends itself: the node's guard catches it.
+type processEnd struct{ err error }
+
+const (
+	tickMs         = 50
+	electionTicks  = 12
+	heartbeatTicks = 2
+	keepBytes      = 4 << 10
+	keepBytesTotal = 32 << 10
+)
+
+func nodeID(i int) ring.NodeID { return ring.NodeID{byte(i)} }
+
+func nodeIndex(id ring.NodeID) int { return int(id[0]) }
+
+func newNode(s *Sim, index int) *node {
+	n := &node{s: s, index: index, id: nodeID(index), rate: 1}
+	n.disk = newDisk(s, n)
+	return n
+}
+
+// nowMs is the process's monotonic clock, in ms since it began.
+func (n *node) nowMs() int64 { return int64(float64(n.s.now-n.began) * n.rate / float64(milli)) }
+
+// wallMs is what its wall clock says, in unix ms.
+func (n *node) wallMs() int64 { return epochMs + n.s.now/milli + n.jumped }
+
+// clockMs is the process's time: the wall clock, unless that was set back or lies before a stamp in the log.
+func (n *node) clockMs() int64 {
+	n.clock = max(n.clock, n.wallMs())
+	return n.clock
+}
+
+// epochMs is when worlds begin.
+const epochMs = 1_750_000_000_000
+
+// later has do called after some time if the process still runs then, and not while it stands still.
+func (n *node) later(us int64, do func()) {
+	life := n.lives
+	var run func()
+	run = func() {
+		switch {
+		case n.lives != life || n.proc == nil:
+		case n.pause > n.s.now:
+			n.s.at(n.pause, run)
+		default:
+			n.guard(do)
+		}
+	}
+	n.s.after(us, run)
+}
+
+// guard runs a part of the process. The power may be cut in the middle of it, or the process may end itself.
+func (n *node) guard(do func()) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case powerCut:
+			n.cut("power cut at a disk operation")
+		case processEnd:
+			n.ended(r.err)
+		default:
+			n.s.fail("node %d: panic: %v\n%s", n.index, r, debug.Stack())
+			n.drop()
+		}
+	}()
+	do()
+}
+
+// cut takes the node's power away.
+func (n *node) cut(why string) {
+	n.s.tell(Event{Kind: "down", Node: n.index, Text: why})
+	n.drop()
+	n.disk.lose()
+}
+
+// kill ends the process. What it has written to files stays, synced or not.
+func (n *node) kill(why string) {
+	if n.proc == nil {
+		return
+	}
+	n.s.tell(Event{Kind: "down", Node: n.index, Text: why})
+	if n.dir != nil {
+		n.dir.Close()
+	}
+	n.drop()
+}
+
+// ended deals with a process that ended itself. That is what it must do when its disk fails, and at no other time.
+func (n *node) ended(err error) {
+	n.s.tell(Event{Kind: "down", Node: n.index, Text: err.Error()})
+	n.drop()
+	n.disk.lose() // of what could not be synced nothing is known
+	if !n.s.faults.diskFails && !n.lost {
+		n.s.fail("node %d ended itself: %v", n.index, err)
+	}
+	n.s.after(500*milli, n.start)
+}
+
+// drop forgets the process.
+func (n *node) drop() {
+	if n.proc == nil {
+		return
+	}
+	for _, p := range n.parts {
+		p.table.Close()
+	}
+	n.proc = nil
+}
+
+// poke has the process take a turn soon.
+func (n *node) poke() {
+	if n.turning {
+		return
+	}
+	n.turning = true
+	n.later(5+int64(n.s.lifeRand.IntN(40)), n.turn)
+}
+
+// tick pokes it for as long as it lives, by its own clock.
+func (n *node) tick() {
+	n.poke()
+	n.later(int64(tickMs*float64(milli)/n.rate), n.tick)
+}
+
+// turn does all there is to do: what a worker of package node does in one turn.
+func (n *node) turn() {
+	n.turning = false
+	if n.waits {
+		return // for the log, as the worker does
+	}
+	n.host.Now(n.nowMs())
+	n.durable()
+	n.receive()
+	due := n.nowMs()/tickMs - n.ticks
+	for range min(due, replica.MaxTicks) {
+		n.host.Tick()
+	}
+	n.ticks += due
+	calls := n.calls
+	n.calls = nil
+	for _, f := range calls {
+		f()
+	}
+	n.mind()
+	n.work()
+}
+
+func (n *node) work() {
+	if err := n.host.Work(&n.fx); err != nil {
+		panic(processEnd{err})
+	}
+	n.carryOut()
+}
+
+// durable tells the host which records are durable by now.
+func (n *node) durable() {
+	upTo, done := n.log.DurablePos(), 0
+	for done < len(n.unsynced) && n.unsynced[done].pos <= upTo {
+		done++
+	}
+	if n.s.cfg.Bug == BugAckEarly {
+		done = len(n.unsynced)
+	}
+	if done > 0 {
+		n.host.Persisted(n.unsynced[done-1].batch)
+		n.unsynced = append(n.unsynced[:0], n.unsynced[done:]...)
+	}
+}
+
+// receive hands the host what has come in.
+func (n *node) receive() {
+	for _, f := range n.frames {
+		err := replica.DecodeMessages(f.data, func(m *replica.Message) { n.host.Receive(f.from, m) })
+		if err != nil {
+			n.s.fail("node %d: a frame cannot be read: %v", n.index, err)
+		}
+	}
+	n.frames = n.frames[:0]
+	for _, r := range n.requests {
+		n.serve(r)
+	}
+	clear(n.requests)
+	n.requests = n.requests[:0]
+}
+
+// wants is what is left of effects whose records have not all been appended.
+type wants struct {
+	records []wal.Record
+	pos     uint64
+}
+
+// carryOut does what the host wants, the records first.
+func (n *node) carryOut() {
+	n.wants = wants{records: n.fx.Records}
+	n.appendRest()
+}
+
+// appendRest appends what is left of the records, and goes on when all of them are. While the log has no room the
+// process stands still, but for the log itself: see package node's worker.
+func (n *node) appendRest() {
+	n.waits = false
+	pos, rest, err := n.append(n.wants.records)
+	n.wants.pos = max(n.wants.pos, pos)
+	switch {
+	case errors.Is(err, wal.ErrBusy), errors.Is(err, wal.ErrNoSpace):
+		n.wants.records, n.waits = rest, true
+		n.writeLog()
+		n.prepareLog()
+		n.later(1*milli+int64(n.s.lifeRand.IntN(int(20*milli))), n.appendRest)
+		return
+	case err != nil:
+		panic(processEnd{err})
+	}
+	fx := &n.fx
+	if len(fx.Records) > 0 {
+		n.unsynced = append(n.unsynced, unsyncedBatch{n.wants.pos, fx.Batch})
+		n.writeLog()
+	}
+	for _, to := range slices.SortedFunc(maps.Keys(fx.Out), func(a, b ring.NodeID) int { return int(a[0]) - int(b[0]) }) {
+		if len(fx.Out[to]) > 0 {
+			n.sendFrame(nodeIndex(to), slices.Clone(fx.Out[to]))
+		}
+	}
+	for _, snap := range fx.Snapshots {
+		n.sendSnapshot(snap)
+	}
+	for _, in := range fx.Installs {
+		n.install(in)
+	}
+	for _, group := range fx.Changed {
+		n.groupChanged(group)
+	}
+	fx.Reset()
+	if n.s.cfg.Bug == BugAckEarly {
+		n.poke()
+	}
+}
+
+// append appends records in order, and returns those that found no room.
+func (n *node) append(recs []wal.Record) (pos uint64, rest []wal.Record, err error) {
+	for len(recs) > 0 {
+		batch := make([]*wal.Record, 0, len(recs))
+		size := 0
+		for i := range recs {
+			if size += len(recs[i].Payload); i > 0 && size > appendBytes {
+				break
+			}
+			batch = append(batch, &recs[i])
+		}
+		at, err := n.log.Append(batch...)
+		if err != nil {
+			return pos, recs, err
+		}
+		pos = at
+		n.s.tell(Event{Kind: "append", Node: n.index, A: pos, B: uint64(len(batch))})
+		recs = recs[len(batch):]
+	}
+	return pos, nil, nil
+}
+
+// appendBytes is how many bytes of records go into one append.
+const appendBytes = 4 << 10
+
+// sendFrame sends a peer its messages.
+func (n *node) sendFrame(to int, data []byte) {
+	peer, from := n.s.nodes[to-1], n.id
+	n.s.net.send("send", n.index, to, len(data), func() {
+		if peer.proc != nil {
+			peer.frames = append(peer.frames, frame{from, data})
+			peer.poke()
+		}
+	})
+}
+
+// groupChanged takes note of a new role, leader or configuration.
+func (n *node) groupChanged(group uint32) {
+	st, ok := n.host.Status(group)
+	if !ok {
+		return
+	}
+	p := n.parts[group-1]
+	p.term, p.leads = st.Term, st.Leads
+	p.readable = len(st.Conf.Voters) > 0 && !st.Installing
+	role := "follower"
+	if st.Leads {
+		role = "leader"
+		n.s.witness.leads(n, group, st.Term)
+	}
+	n.leaders[group] = nodeIndex(st.LeaderNode)
+	n.s.tell(Event{Kind: "lead", Node: n.index, Group: group, A: st.Term, Text: role})
+}
+
+// writeLog has the log's writer take a round, if none is under way.
+func (n *node) writeLog() {
+	if n.writing {
+		return
+	}
+	n.writing = true
+	n.later(10+int64(n.s.diskRand.IntN(30)), func() {
+		unsynced, err := n.log.StepWrite(false)
+		n.mustLog(err)
+		n.prepareLog()
+		if !unsynced {
+			n.writing = false
+			return
+		}
+		n.later(n.disk.syncTime(), n.syncLog)
+	})
+}
+
+// syncLog ends the round.
+func (n *node) syncLog() {
+	if n.disk.stall > n.s.now {
+		n.later(n.disk.stall-n.s.now, n.syncLog)
+		return
+	}
+	n.mustLog(n.log.StepSync())
+	n.writing = false
+	n.s.tell(Event{Kind: "sync", Node: n.index, A: n.log.DurablePos()})
+	n.poke()
+	if n.log.AppendedPos() > n.log.DurablePos() {
+		n.writeLog()
+	}
+}
+
+// prepareLog has the log's preparer do what there is to do.
+func (n *node) prepareLog() {
+	if n.preparing {
+		return
+	}
+	n.preparing = true
+	var step func()
+	step = func() {
+		more, err := n.log.StepPrepare()
+		n.mustLog(err)
+		if more {
+			n.later(n.disk.syncTime(), step)
+			return
+		}
+		n.preparing = false
+	}
+	n.later(n.disk.syncTime(), step)
+}
+
+func (n *node) mustLog(err error) {
+	if err != nil {
+		panic(processEnd{fmt.Errorf("the log: %w", err)})
+	}
+}

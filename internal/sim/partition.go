@@ -1,0 +1,134 @@
+package sim
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/store"
+	"github.com/prakashpandey/vegadb/internal/wal"
+)
+
+// partition is a replica as far as it is applied, and the replica.Machine of its group: what package node's Partition
+// is, without locks.
+type partition struct {
+	n     *node
+	id    uint32 // of the group
+	group *replica.Group
+	table *store.Table
+
+	leads, readable bool
+	term, applied   uint64
+	leased, fresh   int64 // on the process's clock
+	installs        uint64
+	replacing       bool // a received snapshot is being loaded
+	snapshotIndex   uint64
+}
+
+func newPartition(n *node, id uint32) *partition {
+	return &partition{n: n, id: id, group: replica.NewGroup(id, replica.State{}), table: newTable()}
+}
+
+// newTable returns a table whose order depends on its keys alone.
+func newTable() *store.Table {
+	return store.New(store.Options{Stripes: 1, Hash: func(key []byte) uint64 { return fnvBytes(fnvOffset, key) * fnvPrime }})
+}
+
+// recover adds the group's next record and applies what may be applied by then.
+func (p *partition) recover(r *replica.Recovery, rec *wal.Record) error {
+	if r.Voids(rec) {
+		p.table.Clear()
+		p.group = replica.NewGroup(p.id, replica.State{})
+	}
+	now, err := r.Add(rec)
+	if err != nil {
+		return err
+	}
+	if now {
+		return errors.New("an entry of a group with peers is to be applied without its hard state")
+	}
+	for e := r.Next(); e != nil; e = r.Next() {
+		if err := p.replay(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replay applies an entry at the start.
+func (p *partition) replay(e *replica.Entry) error {
+	switch e.Type {
+	case replica.RecordEntry:
+		return p.Apply(e.Index, e.Term, e.Payload, nil)
+	case replica.RecordConf:
+		conf, err := p.group.Configuration().Replay(e)
+		if err == nil {
+			p.Advance(e.Index, e.Term, conf)
+		}
+		return err
+	}
+	p.Advance(e.Index, e.Term, nil)
+	return nil
+}
+
+// Apply is replica.Machine's. The witness sees every result, whoever waits for it.
+func (p *partition) Apply(index, term uint64, entry []byte, sink command.Sink) error {
+	if p.n.s.cfg.Bug == BugNoSession {
+		if _, sent := command.EntrySession(entry); sent {
+			entry = slices.Clone(entry)
+			entry = append(entry[:16:16], entry[16+32:]...)
+			entry[1] &^= 1
+		}
+	}
+	watch := p.n.s.witness.applies(p, index, term, entry, sink)
+	if err := p.group.Apply(p.table, index, term, entry, watch); err != nil {
+		return err
+	}
+	watch.end()
+	p.applied = index
+	p.n.clock = max(p.n.clock, p.group.Stamp())
+	return nil
+}
+
+// Advance is replica.Machine's.
+func (p *partition) Advance(index, term uint64, conf *replica.Configuration) {
+	p.n.s.witness.advances(p, index, term, conf)
+	p.group.Advance(index, term, conf)
+	p.applied = index
+}
+
+// Lease, Fresh and Refusal are replica.Machine's.
+func (p *partition) Lease(until int64) {
+	if until == 0 || until > p.leased {
+		p.leased = until
+	}
+}
+func (p *partition) Fresh(at int64) { p.fresh = max(p.fresh, at) }
+
+func (p *partition) Refusal(err error) error { return err }
+
+// hash stands for all that is replicated.
+func (p *partition) hash() uint64 {
+	h := fnvBytes(fnvOffset, p.group.AppendState(nil))
+	type entry struct {
+		key, value        string
+		version, expireAt uint64
+	}
+	var all []entry
+	for cursor := uint64(0); ; {
+		cursor = p.table.Scan(cursor, 256, func(e *store.Entry) {
+			if !command.Expired(e.ExpireAt, p.group.State().Stamp) { // what has expired is reclaimed at any time
+				all = append(all, entry{string(e.Key), string(e.Value), e.Version, uint64(e.ExpireAt)})
+			}
+		})
+		if cursor == 0 {
+			break
+		}
+	}
+	slices.SortFunc(all, func(a, b entry) int { return slices.Compare([]byte(a.key), []byte(b.key)) })
+	for _, e := range all {
+		h = fnvNumber(fnvNumber(fnvBytes(fnvBytes(h, e.key), e.value), e.version), e.expireAt)
+	}
+	return h
+}

@@ -1,0 +1,211 @@
+package sim
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/history"
+	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/store"
+	"github.com/prakashpandey/vegadb/internal/wire"
+)
+
+// request is what a client asks of a node. It lives on both sides: nothing in it changes.
+type request struct {
+	client  int // its place
+	id      uint64
+	group   uint32
+	op      history.Op
+	session command.Session
+	token   uint64 // of session reads: the index that must be applied
+}
+
+// reply is the answer.
+type reply struct {
+	id     uint64
+	status wire.Status
+	leader int // NOT_LEADER: who leads, 0: unknown
+	index  uint64
+	nowMs  int64 // the node's clock
+	result history.Reply
+}
+
+// answer sends a client its reply.
+func (n *node) answer(r *request, a reply) {
+	a.id, a.nowMs = r.id, n.clockMs()
+	c := n.s.clients[r.client-firstClient-1]
+	n.s.net.send("send", n.index, r.client, 64, func() { c.replied(a) })
+}
+
+// refuse answers with the status of an error, as package server does.
+func (n *node) refuseRequest(r *request, err error) {
+	a := reply{status: wire.Unavailable}
+	switch {
+	case errors.Is(err, replica.ErrUnknown):
+		a.status = wire.UnknownOutcome
+	case n.leaders[r.group] != 0 && n.leaders[r.group] != n.index:
+		a.status, a.leader = wire.NotLeader, n.leaders[r.group]
+	}
+	n.answer(r, a)
+}
+
+// serve begins to carry out a request.
+func (n *node) serve(r *request) {
+	p := n.parts[r.group-1]
+	if r.op.Kind.Writes() {
+		if !p.leads {
+			n.refuseRequest(r, replica.ErrNotLeader)
+			return
+		}
+		n.host.Propose(p.id, entryOf(r, n.clockMs()), &writeWaiter{n: n, r: r, life: n.lives}, false)
+		return
+	}
+	n.read(p, r)
+}
+
+// entryOf encodes a write for the log.
+func entryOf(r *request, now int64) []byte {
+	var e []byte
+	if r.session.Seq != 0 {
+		e = command.BeginSession(nil, r.session)
+	} else {
+		e = command.Begin(nil)
+	}
+	key := []byte(r.op.Key)
+	switch r.op.Kind {
+	case history.Put:
+		e = command.AppendPut(e, key, []byte(r.op.Value), command.PutOp{})
+	case history.Delete:
+		e = command.AppendDelete(e, key, command.DeleteOp{})
+	case history.Increment:
+		e = command.AppendIncr(e, key, r.op.Delta, command.IncrOp{})
+	case history.CompareAndPut:
+		e = command.AppendPut(e, key, []byte(r.op.Value), command.PutOp{Flags: command.IfVersion, IfVersion: r.op.Expect})
+	}
+	command.SetStamp(e, now)
+	return e
+}
+
+// writeWaiter is told of a write.
+type writeWaiter struct {
+	n    *node
+	r    *request
+	life int
+	a    reply
+}
+
+func (w *writeWaiter) Result(_ int, r *command.Result) {
+	w.a.status = r.Status
+	w.a.result = resultOf(w.r.op.Kind, r)
+}
+
+// resultOf is a result as histories have it.
+func resultOf(kind history.Kind, r *command.Result) history.Reply {
+	out := history.Reply{Outcome: history.OK, Version: r.Version}
+	switch {
+	case r.Status == wire.SessionExpired:
+		return history.Reply{Outcome: history.Unknown, Error: "session expired"}
+	case kind == history.Increment:
+		out.Sum = r.Int
+		if r.Status != wire.OK {
+			out.Outcome, out.Error = history.Failed, r.Status.String()
+		}
+	case kind == history.Delete:
+		out.Found = r.Status == wire.OK && r.Int > 0
+		if !out.Found {
+			out.Version = 0
+		}
+	case kind == history.CompareAndPut:
+		out.Found = r.Status == wire.OK
+	}
+	return out
+}
+
+func (w *writeWaiter) Done() {
+	w.a.index = w.n.parts[w.r.group-1].applied
+	w.n.answer(w.r, w.a)
+}
+
+func (w *writeWaiter) Failed(err error) { w.n.refuseRequest(w.r, err) }
+
+// read answers a read as its level promises: what package node's BeginRead and EndRead do.
+func (n *node) read(p *partition, r *request) {
+	switch r.op.Level {
+	case history.Linearizable, history.Lease:
+		if !p.leads {
+			n.refuseRequest(r, replica.ErrNotLeader)
+			return
+		}
+		if r.op.Level == history.Lease && p.leased > n.nowMs()+leaseSpareMs {
+			term := p.term
+			// Between the grant and the look the process may stand still for long.
+			gap := n.s.lifeRand.IntN(50)
+			if n.s.faults.Pauses && n.s.lifeRand.IntN(20) == 0 {
+				gap = n.s.lifeRand.IntN(int(2500 * milli))
+			}
+			n.later(int64(gap), func() {
+				a := n.look(p, r)
+				if n.s.cfg.Bug != BugLease && (p.leased <= n.nowMs() || p.term != term || !p.leads) {
+					n.refuseRequest(r, replica.ErrNotLeader)
+					return
+				}
+				n.answer(r, a)
+			})
+			return
+		}
+		if n.s.cfg.Bug == BugStale {
+			n.answer(r, n.look(p, r))
+			return
+		}
+		n.host.Read(p.id, &readWaiter{n, p, r})
+		return
+	}
+	if !p.readable {
+		n.refuseRequest(r, replica.ErrNotLeader)
+		return
+	}
+	switch r.op.Level {
+	case history.Session:
+		if p.applied < r.token {
+			n.host.ReadAt(p.id, r.token, &readWaiter{n, p, r})
+			return
+		}
+	case history.Bounded:
+		if p.fresh == 0 || n.nowMs()-p.fresh > r.op.MaxAge.Milliseconds() {
+			n.host.Read(p.id, &readWaiter{n, p, r})
+			return
+		}
+	}
+	n.answer(r, n.look(p, r))
+}
+
+// leaseSpareMs is how much of a lease must be left for a read to begin under it.
+const leaseSpareMs = 20
+
+// readWaiter is told when a read may be executed.
+type readWaiter struct {
+	n *node
+	p *partition
+	r *request
+}
+
+func (w *readWaiter) Done() { w.n.answer(w.r, w.n.look(w.p, w.r)) }
+
+func (w *readWaiter) Failed(err error) { w.n.refuseRequest(w.r, err) }
+
+// look reads the table.
+func (n *node) look(p *partition, r *request) reply {
+	a := reply{status: wire.NotFound, index: p.applied, result: history.Reply{Outcome: history.OK, Node: strconv.Itoa(n.index)}}
+	key := []byte(r.op.Key)
+	h := p.table.Hash(key)
+	s := p.table.Stripe(h)
+	s.Lock()
+	defer s.Unlock()
+	var e store.Entry
+	if s.Find(h, key, &e) && !command.Expired(e.ExpireAt, n.clockMs()) {
+		a.status = wire.OK
+		a.result.Found, a.result.Got, a.result.Version = true, string(e.Value), e.Version
+	}
+	return a
+}

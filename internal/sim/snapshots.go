@@ -1,0 +1,272 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/prakashpandey/vegadb/internal/datadir"
+	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/snapshot"
+	"github.com/prakashpandey/vegadb/internal/wal"
+)
+
+// What package node's snapshotter, shortener and streams do, in steps.
+
+const (
+	snapshotKeep     = 2
+	snapshotLogBytes = 24 << 10 // of growth, until the next snapshots
+	snapshotPatience = 2000     // ms, for a laggard to take one
+)
+
+// arrival is a received snapshot that waits to be installed.
+type arrival struct {
+	path string
+	meta snapshot.Meta
+}
+
+// writeImage writes a snapshot of a group.
+func (n *node) writeImage(dir *datadir.Dir, g *replica.Group, img snapshot.Source, sync func(context.Context) error) (snapshot.Info, error) {
+	st := g.State()
+	return snapshot.Write(context.Background(), n.disk.fs(), dir.SnapshotDir(), snapshot.Meta{
+		Group: g.ID(), Term: st.Term, Index: st.Index, Stamp: st.Stamp,
+		Partitions: uint32(n.s.cfg.Partitions), Cluster: n.s.cluster, State: g.AppendState(nil), Raft: true,
+	}, img, snapshot.WriteOptions{Now: n.wallTime, BeforePublish: sync})
+}
+
+// snapshotPartition writes a snapshot unless the newest says it all.
+func (n *node) snapshotPartition(p *partition) error {
+	st := p.group.State()
+	if st.Index == p.snapshotIndex || p.replacing {
+		return nil
+	}
+	img := p.table.Image()
+	defer img.Close()
+	if _, err := n.writeImage(n.dir, p.group, img, n.log.Sync); err != nil {
+		return err
+	}
+	p.snapshotIndex = st.Index
+	n.s.tell(Event{Kind: "snap", Node: n.index, Group: p.id, A: st.Index, Text: "written"})
+	return snapshot.Prune(n.disk.fs(), n.dir.SnapshotDir(), p.id, snapshotKeep)
+}
+
+// watchLog writes snapshots when the log has grown, for as long as the process lives.
+func (n *node) watchLog() {
+	n.later(200*milli+int64(n.s.lifeRand.IntN(int(100*milli))), n.watchLog)
+	if n.waits || n.disk.stall > n.s.now || n.log.Stats().RecordBytes < n.grown+snapshotLogBytes {
+		return
+	}
+	n.grown = n.log.Stats().RecordBytes
+	for _, p := range n.parts {
+		if err := n.snapshotPartition(p); err != nil {
+			n.excuse("snapshot", err)
+			return
+		}
+	}
+	n.truncate()
+	n.poke()
+}
+
+// excuse judges an error that package node would note and live with: a disk that is full or fails explains it.
+func (n *node) excuse(what string, err error) {
+	n.s.tell(Event{Kind: "fault", Node: n.index, Text: what + ": " + err.Error()})
+	if !n.disk.full && !n.s.faults.diskFails && !n.disk.hurt {
+		n.s.fail("node %d: %s: %v", n.index, what, err)
+	}
+}
+
+// truncate lets go of the log that the snapshots hold.
+func (n *node) truncate() {
+	if n.waits || n.disk.stall > n.s.now {
+		return
+	}
+	err := n.shorten()
+	if errors.Is(err, wal.ErrBusy) || errors.Is(err, wal.ErrNoSpace) {
+		return // another time: package node waits for room
+	}
+	if err != nil {
+		n.excuse("shorten the log", err)
+	}
+}
+
+func (n *node) shorten() error {
+	infos, err := snapshot.List(n.disk.fs(), n.dir.SnapshotDir())
+	if err != nil {
+		return err
+	}
+	floors := make(map[uint32]uint64)
+	for _, p := range n.parts {
+		if index := snapshot.JoinIndex(infos, p.id, snapshotKeep); index > 0 {
+			floors[p.id] = index
+		}
+	}
+	recorded := n.log.AppendedPos()
+	if _, _, err := n.append(n.host.StateRecords()); err != nil {
+		return err
+	}
+	if err := n.log.Sync(context.Background()); err != nil {
+		panic(processEnd{err})
+	}
+	if err := n.dir.SetFloors(floors); err != nil {
+		return err
+	}
+	for _, p := range n.parts {
+		n.log.SetFloor(p.id, floors[p.id])
+	}
+	removed, err := n.log.TruncateBefore(recorded)
+	if removed > 0 {
+		n.s.tell(Event{Kind: "snap", Node: n.index, A: uint64(removed), Text: "let go of log segments:"})
+	}
+	return err
+}
+
+// sendSnapshot sends a laggard a snapshot that will do, made anew if need be.
+func (n *node) sendSnapshot(s replica.SendSnapshot) {
+	told := false
+	sent := func(ok bool) {
+		if !told {
+			told = true
+			n.calls = append(n.calls, func() { n.host.SnapshotSent(s.Group, s.To, ok) })
+			n.poke()
+		}
+	}
+	n.later(snapshotPatience*milli, func() { sent(false) })
+	n.later(int64(n.s.lifeRand.IntN(int(100*milli))), func() {
+		if n.waits || n.disk.stall > n.s.now {
+			return
+		}
+		b, m, err := n.snapshotSince(s.Group, s.First)
+		if err != nil {
+			n.excuse("send a snapshot", err)
+			sent(false)
+			return
+		}
+		n.s.tell(Event{Kind: "snap", Node: n.index, Peer: nodeIndex(s.Node), Group: s.Group, A: m.Index, Text: "sent"})
+		peer, life := n.s.nodes[nodeIndex(s.Node)-1], n.lives
+		n.s.net.send("send", n.index, peer.index, len(b), func() {
+			if peer.proc == nil {
+				return
+			}
+			peer.later(int64(peer.s.lifeRand.IntN(int(50*milli))), func() {
+				peer.takeSnapshot(n.id, s, b, func(ok bool) {
+					n.s.net.send("send", peer.index, n.index, 16, func() {
+						if n.lives == life && n.proc != nil {
+							sent(ok)
+						}
+					})
+				})
+			})
+		})
+	})
+}
+
+// snapshotSince returns a snapshot's file that reaches at least index first.
+func (n *node) snapshotSince(group uint32, first uint64) ([]byte, snapshot.Meta, error) {
+	fs, dir := n.disk.fs(), n.dir.SnapshotDir()
+	infos, err := snapshot.List(fs, dir)
+	if err != nil {
+		return nil, snapshot.Meta{}, err
+	}
+	path, index := "", uint64(0)
+	for i := range infos {
+		if infos[i].Err == nil && infos[i].Group == group && infos[i].Index >= first && infos[i].Index > index {
+			path, index = infos[i].Path, infos[i].Index
+		}
+	}
+	if path == "" {
+		p := n.parts[group-1]
+		if err := n.snapshotPartition(p); err != nil {
+			return nil, snapshot.Meta{}, err
+		}
+		path = filepath.Join(dir, snapshot.FileName(group, p.snapshotIndex))
+	}
+	f, size, m, err := snapshot.OpenForSend(fs, path)
+	if err != nil {
+		return nil, m, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, size))
+	return b, m, err
+}
+
+// takeSnapshot receives a snapshot file and offers it to the host.
+func (n *node) takeSnapshot(from [16]byte, s replica.SendSnapshot, b []byte, done func(ok bool)) {
+	st, ok := n.host.Status(s.Group)
+	if !ok || st.Replica != s.To || st.Installing || n.waits || n.disk.stall > n.s.now {
+		done(false)
+		return
+	}
+	info, err := snapshot.Receive(context.Background(), n.disk.fs(), n.dir.SnapshotDir(), bytes.NewReader(b), int64(len(b)), nil, snapshot.ReceiveOptions{})
+	if err != nil {
+		n.excuse("receive a snapshot", err)
+		done(false)
+		return
+	}
+	f, _, m, err := snapshot.OpenForSend(n.disk.fs(), info.Path)
+	if err != nil {
+		n.excuse("receive a snapshot", err)
+		done(false)
+		return
+	}
+	f.Close()
+	g, err := replica.RestoreGroup(s.Group, replica.State{Index: m.Index, Term: m.Term, Stamp: m.Stamp}, m.State)
+	if err != nil {
+		n.s.fail("node %d: %v", n.index, err)
+		return
+	}
+	n.s.tell(Event{Kind: "snap", Node: n.index, Group: s.Group, A: m.Index, Text: "received"})
+	n.arrived[s.Group] = arrival{info.Path, m}
+	n.calls = append(n.calls, func() {
+		done(n.host.SnapshotArrived(from, s.Group, s.To, s.From, s.Term, m.Index, m.Term, g.Configuration()))
+	})
+	n.poke()
+}
+
+// install loads a received snapshot in place of what the replica holds.
+func (n *node) install(in replica.Install) {
+	a := n.arrived[in.Group]
+	delete(n.arrived, in.Group)
+	if a.meta.Index != in.Index {
+		panic(processEnd{fmt.Errorf("group %d: wanted index %d, received %d", in.Group, in.Index, a.meta.Index)})
+	}
+	p := n.parts[in.Group-1]
+	p.readable, p.replacing = false, true
+	p.installs++
+	n.later(int64(n.s.lifeRand.IntN(int(100*milli))), func() {
+		p.table.Clear()
+		if _, err := snapshot.Load(n.disk.fs(), a.path, func(snapshot.Meta) (snapshot.Sink, error) { return putInto(p.table), nil }); err != nil {
+			panic(processEnd{err})
+		}
+		g, err := replica.RestoreGroup(in.Group, replica.State{Index: in.Index, Term: in.Term, Stamp: a.meta.Stamp}, a.meta.State)
+		if err != nil {
+			panic(processEnd{err})
+		}
+		p.group, p.replacing, p.applied, p.snapshotIndex = g, false, in.Index, in.Index
+		n.clock = max(n.clock, a.meta.Stamp)
+		n.s.witness.installed++
+		n.s.tell(Event{Kind: "snap", Node: n.index, Group: in.Group, A: in.Index, Text: "installed"})
+		n.calls = append(n.calls, func() {
+			n.host.Installed(in.Group, in.Index, in.Term, a.meta.Stamp)
+			n.groupChanged(in.Group)
+		})
+		if err := snapshot.Prune(n.disk.fs(), n.dir.SnapshotDir(), in.Group, snapshotKeep); err != nil {
+			n.excuse("prune snapshots", err)
+		}
+		n.poke()
+	})
+}
+
+// mind looks after what belongs to no event.
+func (n *node) mind() {
+	if held := n.host.Held(); held > maxHeld {
+		n.s.fail("node %d holds %d bytes of entries in memory", n.index, held)
+	}
+	if st := n.log.Stats(); st.QueueBytes > 64<<10 {
+		n.s.fail("node %d: the log's queue holds %d bytes", n.index, st.QueueBytes)
+	}
+}
+
+const maxHeld = 4 << 20

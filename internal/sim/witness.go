@@ -1,0 +1,172 @@
+package sim
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/history"
+	"github.com/prakashpandey/vegadb/internal/replica"
+)
+
+// witness sees everything at once, as nobody in the product can, and says at once when something is not as it must be.
+type witness struct {
+	s       *Sim
+	groups  []seen
+	writes  map[sent]*fate
+	leaders map[term]int
+	// What the run reached, for whoever asks whether it tests anything.
+	applied, installed, elections int
+}
+
+// seen is what is known of a group's log: by index, from 1 on.
+type seen struct{ entries []seenEntry }
+
+type seenEntry struct {
+	term, entry uint64 // hash of the entry; 0: not applied by anybody yet
+	results     uint64 // hash of the results
+}
+
+// sent names a client's write.
+type sent struct {
+	session [16]byte
+	seq     uint64
+}
+
+// fate is what became of a write, as the log has it: an answer for whoever got none.
+type fate struct {
+	kind   history.Kind
+	at     int64 // on the recorder's clock
+	result history.Reply
+}
+
+type term struct {
+	group uint32
+	term  uint64
+}
+
+func newWitness(s *Sim) *witness {
+	return &witness{s: s, groups: make([]seen, s.cfg.Partitions+1), writes: make(map[sent]*fate), leaders: make(map[term]int)}
+}
+
+// leads notes that a node leads a group: nobody else may have in that term.
+func (w *witness) leads(n *node, group uint32, at uint64) {
+	key := term{group, at}
+	if other := w.leaders[key]; other != 0 && other != n.index {
+		w.s.fail("group %d has two leaders in term %d: nodes %d and %d", group, at, other, n.index)
+	}
+	if w.leaders[key] == 0 {
+		w.elections++
+	}
+	w.leaders[key] = n.index
+}
+
+// note compares an entry with what others have applied at its index.
+func (w *witness) note(p *partition, index, term, hash uint64) *seenEntry {
+	if at := p.group.State().Index; index != at+1 {
+		w.s.fail("node %d, group %d: index %d is applied after %d", p.n.index, p.id, index, at)
+	}
+	w.s.tell(Event{Kind: "apply", Node: p.n.index, Group: p.id, A: index, B: hash})
+	g := &w.groups[p.id]
+	for uint64(len(g.entries)) <= index {
+		g.entries = append(g.entries, seenEntry{})
+	}
+	e := &g.entries[index]
+	if e.entry == 0 {
+		e.term, e.entry = term, hash
+		w.applied++
+	} else if e.entry != hash || e.term != term {
+		w.s.fail("node %d applies another entry at index %d of group %d than others have: term %d, not %d", p.n.index, index, p.id, term, e.term)
+	}
+	return e
+}
+
+func (w *witness) advances(p *partition, index, term uint64, _ *replica.Configuration) {
+	w.note(p, index, term, 1)
+}
+
+// applies notes an entry and returns the sink that sees its results.
+func (w *witness) applies(p *partition, index, term uint64, entry []byte, sink command.Sink) *watched {
+	e := w.note(p, index, term, fnvBytes(fnvOffset, entry)|1)
+	v := &watched{w: w, p: p, e: e, index: index, inner: sink, hash: fnvOffset}
+	if session, ok := command.EntrySession(entry); ok {
+		key := sent{session.ID, session.Seq}
+		if v.fate = w.writes[key]; v.fate != nil && v.fate.at != 0 {
+			v.fate = nil // this is a repetition
+		}
+	}
+	return v
+}
+
+// watched is a sink in front of another.
+type watched struct {
+	w     *witness
+	p     *partition
+	e     *seenEntry
+	index uint64
+	fate  *fate
+	inner command.Sink
+	hash  uint64
+}
+
+// Result is command.Sink's.
+func (v *watched) Result(i int, r *command.Result) {
+	h := fnvNumber(v.hash, uint64(r.Status)<<8|uint64(r.Kind))
+	v.hash = fnvBytes(fnvNumber(fnvNumber(h, uint64(r.Int)), r.Version), r.Bytes)
+	if v.fate != nil {
+		v.fate.result = resultOf(v.fate.kind, r)
+	}
+	if v.inner != nil {
+		v.inner.Result(i, r)
+	}
+}
+
+// end compares the results with those of others.
+func (v *watched) end() {
+	if v.fate != nil {
+		v.fate.at = int64(v.w.s.recorderTime())
+	}
+	if v.e.results == 0 {
+		v.e.results = v.hash
+	} else if v.e.results != v.hash {
+		v.w.s.fail("node %d: the entry at index %d of group %d brings other results than elsewhere", v.p.n.index, v.index, v.p.id)
+	}
+}
+
+// expects remembers that a write is about to be asked for.
+func (w *witness) expects(session command.Session, kind history.Kind) sent {
+	key := sent{session.ID, session.Seq}
+	w.writes[key] = &fate{kind: kind}
+	return key
+}
+
+// compare checks that all replicas hold the same.
+func (w *witness) compare() {
+	for g := range w.s.cfg.Partitions {
+		var first *partition
+		for _, n := range w.s.nodes {
+			if n.proc == nil {
+				continue
+			}
+			p := n.parts[g]
+			if first == nil {
+				first = p
+				continue
+			}
+			if a, b := first.hash(), p.hash(); a != b || first.applied != p.applied {
+				w.s.fail("group %d: node %d at index %d and node %d at index %d do not hold the same (%016x, %016x)",
+					p.id, first.n.index, first.applied, n.index, p.applied, a, b)
+			}
+		}
+	}
+}
+
+// keys are all that clients have used.
+func (w *witness) keys() []string {
+	keys := make(map[string]bool)
+	for _, op := range w.s.rec.History() {
+		keys[op.Key] = true
+	}
+	return slices.SortedFunc(maps.Keys(keys), strings.Compare)
+}
