@@ -160,5 +160,8 @@ func (m *metaReplica) Lease(int64) {}
 // Fresh see Lease.
 func (m *metaReplica) Fresh(int64) {}
 
+// Fetch does nothing: there is little to apply.
+func (m *metaReplica) Fetch([][]byte) {}
+
 // Refusal is err: proposals learn their outcome from the state.
 func (m *metaReplica) Refusal(err error) error { return err }

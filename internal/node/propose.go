@@ -184,6 +184,9 @@ func (m *partitionMachine) Apply(index, term uint64, entry []byte, sink command.
 	return nil
 }
 
+// Fetch asks for the memory that entries about to be applied will need.
+func (m *partitionMachine) Fetch(entries [][]byte) { command.Fetch(m.p.Table, entries) }
+
 // Advance notes an entry without data.
 func (m *partitionMachine) Advance(index, term uint64, conf *replica.Configuration) {
 	m.p.mu.Lock()

@@ -23,6 +23,7 @@ type byHand struct {
 	install *Install
 
 	applied []string
+	fetched []int // how many entries at a time
 	lease   int64
 	conf    *Configuration
 	slow    bool // records do not become durable
@@ -46,6 +47,7 @@ func (b *byHand) Lease(until int64) {
 	}
 }
 func (b *byHand) Fresh(int64)             {}
+func (b *byHand) Fetch(entries [][]byte)  { b.fetched = append(b.fetched, len(entries)) }
 func (b *byHand) Refusal(err error) error { return err }
 
 // voters is a configuration of the first n replicas, each on the node of its number.

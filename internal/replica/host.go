@@ -48,6 +48,7 @@ type Host struct {
 	durable  uint64 // and of the newest that is durable
 	unsynced []batchResponses
 	early    []earlyWait // oldest first
+	soon     [][]byte    // scratch of fetch
 
 	counters Counters
 	failed   error // what Work returns from now on

@@ -478,6 +478,7 @@ func (m *machine) Lease(until int64) {
 	}
 }
 func (m *machine) Fresh(int64)             {}
+func (m *machine) Fetch(entries [][]byte)  { command.Fetch(m.table, entries) }
 func (m *machine) Refusal(err error) error { return err }
 
 var errEnded = errors.New("the node has ended")

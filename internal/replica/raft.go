@@ -47,6 +47,9 @@ type Machine interface {
 	// Apply applies an entry of type RecordEntry. sink may be nil. An error means that
 	// this version cannot understand the entry: the node must halt.
 	Apply(index, term uint64, entry []byte, sink command.Sink) error
+	// Fetch names entries, a few, that Apply is about to be called with, for the memory that they
+	// need to be asked for together. It keeps none of them.
+	Fetch(entries [][]byte)
 	// Advance notes an entry that changes no data. conf is the group's configuration
 	// if the entry changed it, nil otherwise.
 	Advance(index, term uint64, conf *Configuration)
@@ -429,7 +432,10 @@ func (r *Raft) index(e *raftpb.Entry) {
 
 // apply applies committed entries.
 func (r *Raft) apply(m *raftpb.Message, fx *Effects) error {
-	for _, e := range m.GetEntries() {
+	for i, e := range m.GetEntries() {
+		if i%command.FetchAtOnce == 0 {
+			r.fetch(m.GetEntries()[i:])
+		}
 		if err := r.applyEntry(e, fx); err != nil {
 			return fmt.Errorf("group %d, index %d: %w", r.c.Group, e.GetIndex(), err)
 		}
@@ -442,6 +448,21 @@ func (r *Raft) apply(m *raftpb.Message, fx *Effects) error {
 	}
 	r.reads.applied(r)
 	return nil
+}
+
+// fetch tells the machine of the first of these entries, those that are applied next.
+func (r *Raft) fetch(entries []*raftpb.Entry) {
+	soon := r.host.soon[:0]
+	for _, e := range entries[:min(len(entries), command.FetchAtOnce)] {
+		if recordType(e) == RecordEntry {
+			soon = append(soon, e.Data)
+		}
+	}
+	if len(soon) > 1 { // one alone would wait all the same
+		r.c.Machine.Fetch(soon)
+	}
+	clear(soon)
+	r.host.soon = soon
 }
 
 func (r *Raft) applyEntry(e *raftpb.Entry, fx *Effects) error {

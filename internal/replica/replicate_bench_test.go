@@ -76,6 +76,7 @@ func (w *benchCaller) Done() {
 type benchMachine struct{}
 
 func (benchMachine) Apply(uint64, uint64, []byte, command.Sink) error { return nil }
+func (benchMachine) Fetch([][]byte)                                   {}
 func (benchMachine) Advance(uint64, uint64, *Configuration)           {}
 func (benchMachine) Lease(int64)                                      {}
 func (benchMachine) Fresh(int64)                                      {}
