@@ -136,18 +136,18 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	labelled(c.logRefused, counter, float64(f.Log.RefusedNoSpace), "no_space")
 	labelled(c.snapshots, counter, float64(f.Snapshot.Written), "ok")
 	labelled(c.snapshots, counter, float64(f.Snapshot.Failed), "failed")
-	ch <- constHistogram(c.fsync, f.Log.Fsync)
+	ch <- ConstHistogram(c.fsync, f.Log.Fsync)
 	for _, cmd := range f.Commands {
 		labelled(c.commandErrors, counter, float64(cmd.Errors), cmd.Name)
-		ch <- constHistogram(c.latency, cmd.Latency, cmd.Name)
+		ch <- ConstHistogram(c.latency, cmd.Latency, cmd.Name)
 	}
 	if f.Cluster != nil {
 		c.cluster.collect(f.Cluster, ch)
 	}
 }
 
-// constHistogram makes the counts cumulative, as Prometheus wants them.
-func constHistogram(d *prometheus.Desc, h Histogram, labels ...string) prometheus.Metric {
+// ConstHistogram is h as a metric: with cumulative counts, as Prometheus wants them.
+func ConstHistogram(d *prometheus.Desc, h Histogram, labels ...string) prometheus.Metric {
 	buckets := make(map[float64]uint64, len(h.BoundsSeconds))
 	sum := uint64(0)
 	for i, bound := range h.BoundsSeconds {

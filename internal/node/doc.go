@@ -40,7 +40,8 @@
 //	           Partition.mu. Who does not lead is told who does; when too much is held,
 //	           ErrBusy. Nothing has an index yet.
 //	worker     a turn takes all that has come, for all groups, and hands it to
-//	           replica.Host, which gives out indexes, records and messages. One append puts
+//	           replica.Host, which gives out indexes, records and messages. (Many
+//	           proposals wait for the end of the sync under way: crowd.) One append puts
 //	           the records of all groups into the log. Then the messages leave: followers
 //	           write while the leader does.
 //	log        reports what is durable; that wakes the worker, which tells the host. What
@@ -166,7 +167,7 @@
 //	node, recover, replayer            from Open to Close, and back from the disk
 //	partition, submit, applier,        writes without peers
 //	waitqueue
-//	worker, propose, reads             writes and reads in Raft groups
+//	worker, crowd, propose, reads      writes and reads in Raft groups
 //	cluster, meta, membership,         peers, the meta group's replica, what they are told
 //	contact, controller
 //	leaders, mover                     who leads what; replicas on their way

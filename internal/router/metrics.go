@@ -103,17 +103,6 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, cmd := range f.Commands {
 		one(c.errors, prometheus.CounterValue, float64(cmd.Errors), cmd.Name)
-		ch <- histogram(c.latency, cmd.Latency, cmd.Name)
+		ch <- admin.ConstHistogram(c.latency, cmd.Latency, cmd.Name)
 	}
-}
-
-// histogram makes the counts cumulative, as Prometheus wants them.
-func histogram(d *prometheus.Desc, h admin.Histogram, labels ...string) prometheus.Metric {
-	buckets := make(map[float64]uint64, len(h.BoundsSeconds))
-	sum := uint64(0)
-	for i, bound := range h.BoundsSeconds {
-		sum += h.Counts[i]
-		buckets[bound] = sum
-	}
-	return prometheus.MustNewConstHistogram(d, h.Count(), h.SumSeconds, buckets, labels...)
 }
