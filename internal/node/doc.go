@@ -38,7 +38,7 @@
 //
 //	session    Submit: stamps the entry and leaves a copy in the worker's inbox, under
 //	           Partition.mu. Who does not lead is told who does; when too much is held,
-//	           ErrBusy. Nothing has an index yet.
+//	           ErrBusy; when disks are full, ErrNoSpace. Nothing has an index yet.
 //	worker     a turn takes all that has come, for all groups, and hands it to
 //	           replica.Host, which gives out indexes, records and messages. (Many
 //	           proposals wait for the end of the sync under way: crowd.) One append puts
@@ -54,8 +54,8 @@
 //
 // A write whose Waiter takes the leader's word (LeaderWaiter) is answered when the
 // leader's own record is durable. A Waiter is told once: Done, or Failed with
-// NotLeaderError or ErrNoLeader (not executed) or ErrUnknownOutcome. A write over several
-// partitions is one for each.
+// NotLeaderError, ErrNoLeader or another refusal (not executed) or with ErrUnknownOutcome.
+// A write over several partitions is one for each.
 //
 // # The way of a read
 //
@@ -98,22 +98,23 @@
 // and a peer that has filled it is not read meanwhile; a received snapshot is written and
 // verified on the goroutine of its connection.
 //
-// The worker waits for nothing but the log: for room in it and, where the policy is not
-// always, for write(2), or for fsync where a term or a vote is among the records. Its node
-// gives no sign of life meanwhile, and others take over.
-// Under always a disk that hangs does not stop it; it then gives its leaderships away
-// (watchDisk).
+// The worker waits for nothing but the log: while its queue is full and, where the policy
+// is not always, for write(2), or for fsync where a term or a vote is among the records.
+// Its node gives no sign of life meanwhile, and others take over. A disk that is full, or
+// that hangs under always, does not stop it: records that the log has no room for wait in
+// order, reads go on, and leaderships are given away (space.go, watchDisk).
 //
 // Everybody else asks the worker by leaving things in its inbox (propose, read, frame,
 // do) or waits for it (ask). Functions that run on it say so: "On the worker."
 //
 // # Snapshots between nodes
 //
-// A replica that is behind its leader's log gets a snapshot file: startSending on the
-// leader; peerHandler.Snapshot receives, verifies and publishes it as one of this node's
-// own, unless the replica is gone or further by then; when its group has accepted it,
-// startInstalling loads it in place of the table. Meanwhile the partition may not be read
-// (readable), nor be made a snapshot of (replacing).
+// A replica that is behind its leader's log gets a snapshot file (startSending): one that
+// the leader has, or one written for this and gone afterwards. peerHandler.Snapshot
+// receives, verifies and publishes it as one of this node's own, unless the replica is gone
+// or further by then; when its group has accepted it, startInstalling loads it in place of
+// the table. Meanwhile the partition may not be read (readable), nor be made a snapshot of
+// (replacing).
 //
 // # Locks, in the order they are taken
 //
@@ -168,6 +169,7 @@
 //	partition, submit, applier,        writes without peers
 //	waitqueue
 //	worker, crowd, propose, reads      writes and reads in Raft groups
+//	space                              what goes on when a disk is full
 //	cluster, meta, membership,         peers, the meta group's replica, what they are told
 //	contact, controller
 //	leaders, mover                     who leads what; replicas on their way

@@ -76,7 +76,7 @@ type Waiter interface {
 	// nor ask anything of the node.
 	Done()
 	// Failed is called in place of Result and Done when a write that was accepted
-	// did not make it: *NotLeaderError or ErrNoLeader (it was not executed and will
-	// not be), or ErrUnknownOutcome.
+	// did not make it: *NotLeaderError, ErrNoLeader or what Submit could have said (it
+	// was not executed and will not be), or ErrUnknownOutcome.
 	Failed(err error)
 }
