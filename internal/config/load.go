@@ -33,17 +33,6 @@ func Load(args, env []string, readFile func(string) ([]byte, error)) (Server, er
 	return ServerTable().Load(args, env, readFile)
 }
 
-// AddFlags is Table.AddFlags for the server's settings.
-func AddFlags(flags *pflag.FlagSet) { ServerTable().AddFlags(flags) }
-
-// Resolve is Table.Resolve for the server's settings.
-func Resolve(flags *pflag.FlagSet, env []string, readFile func(string) ([]byte, error)) (Server, Origins, error) {
-	return ServerTable().Resolve(flags, env, readFile)
-}
-
-// FlagError is Table.FlagError for the server's settings.
-func FlagError(err error) error { return ServerTable().FlagError(err) }
-
 // Load makes the settings from defaults, file, environment and flags, each
 // overriding the one before. args are the command line without the program's
 // name, env is in the form of os.Environ. The file is the one named by

@@ -189,11 +189,11 @@ func TestVariablesOfOthersAreIgnored(t *testing.T) {
 
 func TestOriginsSayWhereEachValueCameFrom(t *testing.T) {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	AddFlags(flags)
+	ServerTable().AddFlags(flags)
 	if err := flags.Parse([]string{"--config=f", "--addr=127.0.0.1:1"}); err != nil {
 		t.Fatal(err)
 	}
-	_, from, err := Resolve(flags, []string{"VEGA_PARTITIONS=2"}, files(map[string]string{"f": "partitions = 1\nfsync = \"never\""}))
+	_, from, err := ServerTable().Resolve(flags, []string{"VEGA_PARTITIONS=2"}, files(map[string]string{"f": "partitions = 1\nfsync = \"never\""}))
 	if err != nil {
 		t.Fatal(err)
 	}

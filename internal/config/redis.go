@@ -38,6 +38,22 @@ func derivedValue(c *Server, name string) *string {
 	return nil
 }
 
+// parameters returns what CONFIG GET can show of the table, in the table's order, for
+// names that match accepts: every setting in its canonical form, then the Redis names
+// with values in Redis's form.
+func (t *Table[T]) parameters(c *T, match func(name string) bool) []Pair {
+	var own, redis []Pair
+	for _, s := range t.Rows {
+		if match(s.Name) && s.Redis != s.Name {
+			own = append(own, Pair{s.Name, s.Get(c)})
+		}
+		if s.Redis != "" && match(s.Redis) {
+			redis = append(redis, Pair{s.Redis, s.RedisGet(c)})
+		}
+	}
+	return append(own, redis...)
+}
+
 // Parameters returns what CONFIG GET can show, in the table's order, for names
 // that match accepts: every setting in its canonical form, then the Redis names
 // with values in Redis's form, then what is only derived.
@@ -45,17 +61,7 @@ func derivedValue(c *Server, name string) *string {
 // No setting holds a secret (passwords live in the users file, as hashes), so
 // there is nothing to hide.
 func Parameters(c *Server, match func(name string) bool) []Pair {
-	var out []Pair
-	for _, s := range Settings() {
-		if match(s.Name) && s.Redis != s.Name {
-			out = append(out, Pair{s.Name, s.Get(c)})
-		}
-	}
-	for _, s := range Settings() {
-		if s.Redis != "" && match(s.Redis) {
-			out = append(out, Pair{s.Redis, s.RedisGet(c)})
-		}
-	}
+	out := ServerTable().parameters(c, match)
 	for _, d := range derivedParameters() {
 		if match(d.name) {
 			out = append(out, Pair{d.name, d.get(c)})

@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// Help is Table.Help for the server's settings.
-func Help() string { return ServerTable().Help() }
-
 // Help lists the settings for --help: in groups, with type and default.
 func (t *Table[T]) Help() string {
 	c := t.defaults()
@@ -138,9 +135,6 @@ func limits(v value) string {
 		return ""
 	}
 }
-
-// FileText is Table.FileText for the server's settings.
-func FileText(c *Server, from Origins) string { return ServerTable().FileText(c, from) }
 
 // FileText writes c as a configuration file that Load reads back to the same
 // settings. Each line says where its value came from; from may be nil.

@@ -16,7 +16,7 @@ func TestDocumentationIsWhatTheTableSays(t *testing.T) {
 }
 
 func TestHelpIsWhatTheTableSays(t *testing.T) {
-	help := Help()
+	help := ServerTable().Help()
 	golden(t, filepath.Join("testdata", "help.golden"), help)
 	for _, line := range strings.Split(help, "\n") {
 		if len(line) > 150 {
@@ -47,7 +47,7 @@ func golden(t *testing.T, path, got string) {
 func TestPrintedSettingsReadBackToTheSame(t *testing.T) {
 	c := Default()
 	c.DataDir, c.MemoryLimit, c.InMemory, c.IdleTimeout = `C:\data "x" ü`+"\u0085", 3<<30, true, 90*time.Second
-	text := FileText(&c, Origins{"data-dir": FromFlag})
+	text := ServerTable().FileText(&c, Origins{"data-dir": FromFlag})
 	got, err := Load([]string{"--config=f"}, nil, files(map[string]string{"f": text}))
 	if err != nil || got != c {
 		t.Errorf("%v\n got %+v\nwant %+v\n%s", err, got, c, text)

@@ -213,14 +213,5 @@ func RouterMarkdown() string { return RouterTable().markdown("###") }
 // RouterParameters returns what a router's CONFIG GET can show, for names that
 // match accepts: settings in their canonical form, then under Redis's names.
 func RouterParameters(r *Router, match func(name string) bool) []Pair {
-	var own, redis []Pair
-	for _, s := range RouterTable().Rows {
-		if match(s.Name) && s.Redis != s.Name {
-			own = append(own, Pair{s.Name, s.Get(r)})
-		}
-		if s.Redis != "" && match(s.Redis) {
-			redis = append(redis, Pair{s.Redis, s.RedisGet(r)})
-		}
-	}
-	return append(own, redis...)
+	return RouterTable().parameters(r, match)
 }

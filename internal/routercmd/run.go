@@ -1,30 +1,21 @@
 package routercmd
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"syscall"
-	"time"
 
 	"github.com/prakashpandey/vegadb/internal/config"
+	"github.com/prakashpandey/vegadb/internal/program"
 	"github.com/prakashpandey/vegadb/internal/router"
 	"github.com/prakashpandey/vegadb/internal/version"
 )
 
-// closeAllowance is what stopping may take beyond shutdown-timeout.
-const closeAllowance = 5 * time.Second
-
-// sameStop is how long a further signal counts as the one that came first:
-// timeout(1), some supervisors and terminals deliver one request twice.
-const sameStop = time.Second
-
 // run runs a router until a signal ends it.
 func run(env *Env, s config.Router) error {
-	logger := newLogger(env.Stderr, &s.Front)
+	logger := program.NewLogger(env.Stderr, &s.Front, new(slog.LevelVar))
 	r, err := env.Start(router.Options{Settings: s, Version: version.Release, Logger: logger})
 	if err != nil {
 		return err
@@ -34,54 +25,17 @@ func run(env *Env, s config.Router) error {
 	} else {
 		logger.Info("listening", "version", version.Release, "addr", r.Addr(), "admin_addr", r.AdminAddr(), "cluster", s.Cluster)
 	}
+	stop := program.Stop{
+		Timeout: s.Front.ShutdownTimeout, Signals: env.Signals, Logger: logger,
+		AtOnce: "the outcome of requests under way is unknown to their clients",
+	}
 	for sig := range env.Signals {
 		if sig != syscall.SIGHUP {
-			return stop(env, &s, r, logger, sig.String())
+			return stop.Run(sig.String(), r.Close)
 		}
-		if err := r.Reload(); err != nil {
-			logger.Error("reload failed; what could not be read stays as it was", "error", oneLine(err.Error()))
-		} else {
-			logger.Info("users and certificates reloaded")
-		}
+		program.Reload(logger, r.Reload)
 	}
-	return stop(env, &s, r, logger, "no signals")
-}
-
-// stop ends the router in an orderly way, and at once when asked a second time.
-func stop(env *Env, s *config.Router, r Router, logger *slog.Logger, why string) error {
-	timeout := s.Front.ShutdownTimeout
-	logger.Info("stopping", "because", why, "timeout", timeout.String())
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	closed := make(chan error, 1)
-	go func() { closed <- r.Close(ctx) }()
-	deadline := time.NewTimer(timeout + closeAllowance)
-	defer deadline.Stop()
-	began := time.Now()
-	for {
-		select {
-		case err := <-closed:
-			if err != nil {
-				return fmt.Errorf("stopped, but not cleanly: %w", err)
-			}
-			logger.Info("stopped")
-			return nil
-		case sig := <-env.Signals:
-			if sig != syscall.SIGHUP && time.Since(began) >= sameStop {
-				return errors.New("ended at once, on the second signal; the outcome of requests under way is unknown to their clients")
-			}
-		case <-deadline.C:
-			return fmt.Errorf("not stopped within %s, giving up", timeout+closeAllowance)
-		}
-	}
-}
-
-func newLogger(w io.Writer, c *config.Server) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: config.SlogLevel(c.LogLevel)}
-	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, opts))
-	}
-	return slog.New(slog.NewTextHandler(w, opts))
+	return stop.Run("no signals", r.Close)
 }
 
 // writeBanner says in a few lines where the router listens and what is behind it.

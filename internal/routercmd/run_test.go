@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/config"
+	"github.com/prakashpandey/vegadb/internal/program"
 	"github.com/prakashpandey/vegadb/internal/router"
 )
 
@@ -122,7 +123,7 @@ func TestASecondSignalEndsItAtOnce(t *testing.T) {
 		w.signals <- syscall.SIGTERM
 		synctest.Wait()
 		w.signals <- syscall.SIGTERM // the same request, delivered twice
-		time.Sleep(sameStop)
+		time.Sleep(program.SameStop)
 		w.signals <- syscall.SIGHUP // says nothing about stopping
 		synctest.Wait()
 		select {

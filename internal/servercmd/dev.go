@@ -11,6 +11,7 @@ import (
 
 	"github.com/prakashpandey/vegadb"
 	"github.com/prakashpandey/vegadb/internal/config"
+	"github.com/prakashpandey/vegadb/internal/program"
 )
 
 // maxDev bounds the nodes of --dev: all of them share this process.
@@ -32,12 +33,12 @@ func runDev(env *Env, c config.Server, n int, keep bool) error {
 		return err
 	}
 	level := new(slog.LevelVar)
-	logger := newLogger(env.Stderr, c, level)
+	logger := program.NewLogger(env.Stderr, &c, level)
 	if c.LogLevel == config.Default().LogLevel {
 		level.Set(slog.LevelWarn) // what nodes say to each other is too much for trying
 	}
 	cfg := vegadb.DevConfig{Port: port, Node: vegadb.Config{Server: c, Logger: logger, OnFatal: func(err error) {
-		fmt.Fprintf(env.Stderr, "vega-server: going on could lose data, so this ends here: %s\n", oneLine(err.Error()))
+		fmt.Fprintf(env.Stderr, "vega-server: going on could lose data, so this ends here: %s\n", program.OneLine(err.Error()))
 		env.Exit(1)
 	}}}
 	if keep {
@@ -55,7 +56,7 @@ func runDev(env *Env, c config.Server, n int, keep bool) error {
 		if sig == syscall.SIGHUP {
 			for _, node := range cluster.Nodes() {
 				if err := node.Reload(); err != nil {
-					logger.Error("reload failed; what could not be read stays as it was", "error", oneLine(err.Error()))
+					logger.Error("reload failed; what could not be read stays as it was", "error", program.OneLine(err.Error()))
 				}
 			}
 			continue

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"syscall"
@@ -12,15 +11,8 @@ import (
 
 	"github.com/prakashpandey/vegadb"
 	"github.com/prakashpandey/vegadb/internal/config"
+	"github.com/prakashpandey/vegadb/internal/program"
 )
-
-// closeAllowance is what stopping may take beyond shutdown-timeout: connections
-// have that, the log's last flush has this on top.
-const closeAllowance = 5 * time.Second
-
-// sameStop is how long a further signal counts as the one that came first:
-// timeout(1), some supervisors and terminals deliver one request twice.
-const sameStop = time.Second
 
 // running is a node between its launch and its end.
 type running struct {
@@ -35,13 +27,13 @@ type running struct {
 // runServer runs a node until a signal, a client or a failure ends it.
 func runServer(env *Env, c config.Server) error {
 	level := new(slog.LevelVar)
-	r := &running{env: env, settings: c, logger: newLogger(env.Stderr, c, level), asked: make(chan struct{}, 1)}
+	r := &running{env: env, settings: c, logger: program.NewLogger(env.Stderr, &c, level), asked: make(chan struct{}, 1)}
 	started := time.Now()
 	node, err := r.launch(vegadb.Config{
 		Server: c,
 		Logger: r.logger,
 		OnFatal: func(err error) {
-			fmt.Fprintf(env.Stderr, "vega-server: going on could lose data, so this ends here: %s\n", oneLine(err.Error()))
+			fmt.Fprintf(env.Stderr, "vega-server: going on could lose data, so this ends here: %s\n", program.OneLine(err.Error()))
 			env.Exit(1)
 		},
 		OnShutdown: func() {
@@ -122,7 +114,7 @@ func (r *running) loop(started time.Time) error {
 		if sig != syscall.SIGHUP {
 			return r.stop(sig.String())
 		}
-		r.reload()
+		program.Reload(r.logger, r.node.Reload)
 	}
 	for {
 		select {
@@ -144,55 +136,17 @@ func (r *running) loop(started time.Time) error {
 				shown.end()
 				return r.stop(sig.String())
 			}
-			r.reload()
+			program.Reload(r.logger, r.node.Reload)
 		}
 	}
-}
-
-func (r *running) reload() {
-	if err := r.node.Reload(); err != nil {
-		r.logger.Error("reload failed; what could not be read stays as it was", "error", oneLine(err.Error()))
-		return
-	}
-	r.logger.Info("users and certificates reloaded")
 }
 
 // stop ends the node in an orderly way, and at once when asked a second time.
 func (r *running) stop(why string) error {
-	r.logger.Info("stopping", "because", why, "timeout", r.settings.ShutdownTimeout.String())
-	ctx, cancel := context.WithTimeout(context.Background(), r.settings.ShutdownTimeout)
-	defer cancel()
-	closed := make(chan error, 1)
-	go func() { closed <- r.node.Close(ctx) }()
-	limit := r.settings.ShutdownTimeout + closeAllowance
-	deadline := time.NewTimer(limit)
-	began := time.Now()
-	defer deadline.Stop()
-	for {
-		select {
-		case err := <-closed:
-			if err != nil {
-				return fmt.Errorf("stopped, but not cleanly: %w", err)
-			}
-			r.logger.Info("stopped")
-			return nil
-		case sig := <-r.env.Signals:
-			if sig != syscall.SIGHUP && time.Since(began) >= sameStop {
-				return errors.New("ended at once, on the second signal; writes acknowledged under fsync always are on disk")
-			}
-		case <-deadline.C:
-			return fmt.Errorf("not stopped within %s, giving up; writes acknowledged under fsync always are on disk", limit)
-		}
+	s := program.Stop{
+		Timeout: r.settings.ShutdownTimeout, Signals: r.env.Signals, Logger: r.logger,
+		AtOnce:  "writes acknowledged under fsync always are on disk",
+		GivenUp: "; writes acknowledged under fsync always are on disk",
 	}
-}
-
-// newLogger makes the log that c asks for and sets level to its least
-// important line.
-func newLogger(w io.Writer, c config.Server, level *slog.LevelVar) *slog.Logger {
-	level.Set(config.SlogLevel(c.LogLevel))
-	opts := &slog.HandlerOptions{Level: level}
-	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, opts))
-	}
-	return slog.New(slog.NewTextHandler(w, opts))
+	return s.Run(why, r.node.Close)
 }

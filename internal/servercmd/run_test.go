@@ -14,6 +14,7 @@ import (
 	"github.com/prakashpandey/vegadb"
 	"github.com/prakashpandey/vegadb/internal/admin"
 	"github.com/prakashpandey/vegadb/internal/config"
+	"github.com/prakashpandey/vegadb/internal/program"
 )
 
 func TestSignalsEndTheServerInAnOrderlyWay(t *testing.T) {
@@ -89,7 +90,7 @@ func TestASecondSignalEndsItAtOnce(t *testing.T) {
 		w.signals <- syscall.SIGTERM
 		synctest.Wait()
 		w.signals <- syscall.SIGTERM // the same request, delivered twice
-		time.Sleep(sameStop)
+		time.Sleep(program.SameStop)
 		w.signals <- syscall.SIGHUP // says nothing about stopping
 		synctest.Wait()
 		select {
