@@ -253,8 +253,8 @@ func (n *Node) decodeTransfer(body []byte) (r transferRequest, err error) {
 // another replica may be preferred.
 func (n *Node) answerHold(body []byte) error {
 	r, err := n.decodeTransfer(body)
-	if err == nil {
-		n.worker.ask(func() { n.hold(groupID(r.Partition)) })
+	if err == nil && !n.worker.ask(func() { n.hold(groupID(r.Partition)) }) {
+		return ErrClosed
 	}
 	return err
 }
@@ -275,7 +275,7 @@ func (n *Node) answerTransfer(body []byte) error {
 		return err
 	}
 	group := groupID(r.Partition)
-	n.worker.ask(func() {
+	asked := n.worker.ask(func() {
 		st, ok := n.worker.host.Status(group)
 		if !ok || !st.Leads {
 			err = fmt.Errorf("partition %d is not led here", r.Partition)
@@ -290,6 +290,9 @@ func (n *Node) answerTransfer(body []byte) error {
 		}
 		err = fmt.Errorf("node %v has no replica of partition %d with a vote", r.Node, r.Partition)
 	})
+	if !asked {
+		return ErrClosed
+	}
 	return err
 }
 

@@ -221,11 +221,13 @@ func (n *Node) join(ctx context.Context) error {
 				c.peers.Store(p.ID, p.PeerAddr)
 			}
 			var addErr error
-			n.worker.ask(func() {
+			if !n.worker.ask(func() {
 				if _, here := n.worker.host.Has(0); !here {
 					addErr = n.addMeta(replica.HardState{Replica: reply.Replica}, nil, false)
 				}
-			})
+			}) {
+				return ErrClosed
+			}
 			if addErr != nil {
 				return addErr
 			}
@@ -420,7 +422,7 @@ func (n *Node) proposeMeta(ctx context.Context, op meta.Op) (meta.Result, error)
 			return result, nil
 		case <-ctx.Done():
 			return meta.Result{}, fmt.Errorf("the meta group has not agreed to %s in time: has it a leader and a majority? %w", op.Type(), ctx.Err())
-		case <-n.stop:
+		case <-n.workerDone: // the node stops, or cannot go on
 			return meta.Result{}, ErrClosed
 		}
 	}

@@ -24,6 +24,8 @@ type peers struct {
 	disks []*vfs.Mem
 	hooks []*switchable // before each of a node's file operations
 	opts  []Options
+	// fatal says of a node's fatal error that it is expected; nil: none is.
+	fatal func(node int, err error) bool
 }
 
 func peerOptions(fs vfs.FS, policy wal.SyncPolicy, join ...string) Options {
@@ -64,7 +66,11 @@ func (c *peers) add(policy wal.SyncPolicy) *Node {
 func (c *peers) start(i int) {
 	c.t.Helper()
 	o := c.opts[i]
-	o.OnFatal = func(err error) { c.t.Errorf("node %d: fatal: %v", i, err) }
+	o.OnFatal = func(err error) {
+		if c.fatal == nil || !c.fatal(i, err) {
+			c.t.Errorf("node %d: fatal: %v", i, err)
+		}
+	}
 	if path := os.Getenv("VEGA_TEST_LOG"); path != "" { // for whoever looks for the cause of a failure
 		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 		if err != nil {

@@ -51,12 +51,14 @@ func (n *Node) propose(p *Partition, now int64, entry []byte, sink Waiter) error
 		return err
 	}
 	command.SetStamp(entry, now)
-	if sink == nil {
-		n.worker.propose(p.group.ID(), entry, nil, false)
-		return nil
+	var waiter replica.Waiter // a nil Waiter must stay one
+	if sink != nil {
+		waiter = sink
 	}
 	early, ok := sink.(LeaderWaiter)
-	n.worker.propose(p.group.ID(), entry, sink, ok && early.LeaderAcks() && command.Unconditional(entry))
+	if !n.worker.propose(p.group.ID(), entry, waiter, ok && early.LeaderAcks() && command.Unconditional(entry)) {
+		return wal.ErrClosed
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 
+	"github.com/prakashpandey/vegadb/internal/wal"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -46,7 +47,7 @@ const leaseSpareMs = 20
 //
 // Without w, which level Local has no use for, it is not counted as another read.
 //
-// Errors: *NotLeaderError, ErrNoLeader, ErrNotHere.
+// Errors: *NotLeaderError, ErrNoLeader, ErrNotHere, wal.ErrClosed.
 func (n *Node) BeginRead(p *Partition, level wire.Consistency, arg uint64, w ReadWaiter) (ReadGrant, error) {
 	if level == wire.ConsistencyDefault {
 		level = wire.Linearizable
@@ -76,8 +77,7 @@ func (n *Node) beginRead(p *Partition, level wire.Consistency, arg uint64, w Rea
 		if level == wire.Lease && p.leased.Load() > n.worker.nowMs()+leaseSpareMs {
 			return ReadGrant{Recheck: true, Level: wire.Lease, mark: p.term.Load()}, nil
 		}
-		n.worker.read(groupID(p.Number), 0, w)
-		return ReadGrant{Wait: true, Level: wire.Linearizable}, nil
+		return n.readLater(p, wire.Linearizable, 0, w)
 	}
 	if p.mode.Load() != modeRaft || !p.readable.Load() {
 		return ReadGrant{}, n.leaderOr(p, ErrNotHere)
@@ -86,16 +86,22 @@ func (n *Node) beginRead(p *Partition, level wire.Consistency, arg uint64, w Rea
 	switch level {
 	case wire.SessionReads:
 		if p.applied.Load() < arg {
-			n.worker.read(groupID(p.Number), arg, w)
-			grant = ReadGrant{Wait: true, Level: level}
+			return n.readLater(p, level, arg, w)
 		}
 	case wire.Bounded:
 		if fresh := p.fresh.Load(); fresh == 0 || uint64(n.worker.nowMs()-fresh) > arg {
-			n.worker.read(groupID(p.Number), 0, w)
-			grant = ReadGrant{Wait: true, Level: level}
+			return n.readLater(p, level, 0, w)
 		}
 	}
 	return grant, nil
+}
+
+// readLater has w told when index at is applied; 0: when a round has confirmed who leads.
+func (n *Node) readLater(p *Partition, level wire.Consistency, at uint64, w ReadWaiter) (ReadGrant, error) {
+	if !n.worker.read(groupID(p.Number), at, w) {
+		return ReadGrant{}, wal.ErrClosed
+	}
+	return ReadGrant{Wait: true, Level: level}, nil
 }
 
 func (n *Node) leaderOr(p *Partition, otherwise error) error {

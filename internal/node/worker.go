@@ -28,7 +28,7 @@ type worker struct {
 	mu     sync.Mutex
 	in     inbox      // guarded by mu
 	room   *sync.Cond // signalled when the inbox has been emptied; uses mu
-	closed bool       // guarded by mu
+	closed bool       // guarded by mu; nothing is taken into the inbox any more
 
 	taken inbox // the worker's own: what it is working through
 	wake  chan struct{}
@@ -119,9 +119,14 @@ func (w *worker) poke() {
 	}
 }
 
-// propose copies an entry and queues it for the group.
-func (w *worker) propose(group uint32, entry []byte, waiter replica.Waiter, early bool) {
+// propose copies an entry and queues it for the group. It reports false if the worker has
+// ended: the waiter hears nothing then. So do read, do and ask.
+func (w *worker) propose(group uint32, entry []byte, waiter replica.Waiter, early bool) bool {
 	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return false
+	}
 	w.held.Add(int64(len(entry)))
 	in := &w.in
 	if cap(in.chunk)-len(in.chunk) < len(entry) {
@@ -136,17 +141,23 @@ func (w *worker) propose(group uint32, entry []byte, waiter replica.Waiter, earl
 	if first {
 		w.poke()
 	}
+	return true
 }
 
 // read queues a read: for a round, or for index at to be applied.
-func (w *worker) read(group uint32, at uint64, waiter ReadWaiter) {
+func (w *worker) read(group uint32, at uint64, waiter ReadWaiter) bool {
 	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return false
+	}
 	w.in.reads = append(w.in.reads, inRead{group, at, waiter})
 	first := len(w.in.reads) == 1
 	w.mu.Unlock()
 	if first {
 		w.poke()
 	}
+	return true
 }
 
 // frame queues a frame from a peer. It waits while the inbox is full.
@@ -155,6 +166,10 @@ func (w *worker) frame(from ring.NodeID, data []byte) {
 	for w.in.bytes > inboxBytes && !w.closed {
 		w.room.Wait()
 	}
+	if w.closed {
+		w.mu.Unlock()
+		return
+	}
 	w.in.frames = append(w.in.frames, inFrame{from, data})
 	w.in.bytes += len(data)
 	w.mu.Unlock()
@@ -162,17 +177,24 @@ func (w *worker) frame(from ring.NodeID, data []byte) {
 }
 
 // do has f called on the worker's goroutine.
-func (w *worker) do(f func()) {
+func (w *worker) do(f func()) bool {
 	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return false
+	}
 	w.in.calls = append(w.in.calls, f)
 	w.mu.Unlock()
 	w.poke()
+	return true
 }
 
 // ask is do, and waits for it. It reports false if the worker has ended.
 func (w *worker) ask(f func()) bool {
 	done := make(chan struct{})
-	w.do(func() { f(); close(done) })
+	if !w.do(func() { f(); close(done) }) {
+		return false
+	}
 	select {
 	case <-done:
 		return true
@@ -208,7 +230,7 @@ func (n *Node) runWorker() {
 	}
 }
 
-// end fails everything that waits.
+// end fails everything that waits, and whatever comes later is refused.
 func (w *worker) end() {
 	w.mu.Lock()
 	w.closed = true
