@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -58,7 +59,7 @@ func indexOf(f Facts, now time.Time, debug bool) indexData {
 	row("node", f.Node.NodeID)
 	row("data port", f.Node.Addr)
 	row("up for", now.Sub(f.Node.StartedAt).Round(time.Second).String())
-	row("a write is acknowledged", promise(f.Node.Durability))
+	row("a write is acknowledged", promiseOf(&f))
 	row("keys", fmt.Sprintf("%s (%s with an expiry)", thousands(uint64(f.Node.Keys)), thousands(uint64(f.Node.Expiring))))
 	memory := humanBytes(f.Memory.UsedBytes)
 	if f.Memory.LimitBytes > 0 {
@@ -66,7 +67,7 @@ func indexOf(f Facts, now time.Time, debug bool) indexData {
 	}
 	row("memory of the data", memory)
 	if f.Node.Durability != "in-memory" {
-		row("log", fmt.Sprintf("%s in %d files", humanBytes(f.Log.DiskBytes), f.Log.Segments))
+		row("log", fmt.Sprintf("%s in %s", humanBytes(f.Log.DiskBytes), countOf(uint64(f.Log.Segments), "file")))
 		row("fsync, p50 and p99 at most", fmt.Sprintf("%s, %s", humanSeconds(f.Log.Fsync.Quantile(.5)), humanSeconds(f.Log.Fsync.Quantile(.99))))
 		row("last snapshot", lastSnapshot(f.Snapshot, now))
 		if f.Log.NoSpace {
@@ -80,7 +81,7 @@ func indexOf(f Facts, now time.Time, debug bool) indexData {
 	row("connections", thousands(uint64(open)))
 
 	if f.Cluster != nil && len(f.Cluster.Members) > 0 {
-		d.Cluster = indexClusterOf(f.Cluster, now)
+		d.Cluster = indexClusterOf(f.Cluster, f.Node.ClusterID, now)
 	}
 	commands := slices.SortedStableFunc(slices.Values(f.Commands), func(a, b Command) int {
 		return cmp.Compare(b.Latency.Count(), a.Latency.Count())
@@ -92,6 +93,35 @@ func indexOf(f Facts, now time.Time, debug bool) indexData {
 		})
 	}
 	return d
+}
+
+// promiseOf says when a write is acknowledged: in a cluster, as soon as a majority of
+// copies is what the node alone would have.
+func promiseOf(f *Facts) string {
+	if f.Cluster == nil || len(f.Cluster.Members) < 2 {
+		return promise(f.Node.Durability)
+	}
+	copies := min(f.Cluster.Replicas, len(f.Cluster.Members))
+	on := "have it; on their disks when the systems write it"
+	switch f.Node.Durability {
+	case "always":
+		on = "have it on disk"
+	case "everysec":
+		on = "have it; on their disks within a second"
+	}
+	return fmt.Sprintf("when %d of %s %s", copies/2+1, countOf(uint64(copies), "copy"), on)
+}
+
+// countOf writes a number with its noun.
+func countOf(n uint64, noun string) string {
+	switch stem, y := strings.CutSuffix(noun, "y"); {
+	case n == 1:
+	case y:
+		noun = stem + "ies"
+	default:
+		noun += "s"
+	}
+	return thousands(n) + " " + noun
 }
 
 func promise(durability string) string {
@@ -165,7 +195,7 @@ h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
 code { font-size: .9em; }
 .wide { overflow-x: auto; }
 .wide th, .wide td { overflow-wrap: normal; white-space: nowrap; }
-.wide td.num, .wide th.num { padding-right: .75rem; }
+.wide td.num, .wide th.num { padding-right: 1rem; }
 .status { font-weight: 600; }
 .good { color: #15803d; }
 .bad { color: #c2410c; }
@@ -186,10 +216,10 @@ ul { padding-left: 1.2rem; }
 {{end}}</table>
 {{with .Cluster}}{{template "cluster" .}}{{end}}
 {{if .Cmds}}<h2>Commands since the start</h2>
-<table>
+<div class="wide"><table>
 <tr><th scope="col">command</th><th scope="col" class="num">calls</th><th scope="col" class="num">errors</th><th scope="col" class="num">p50 ≤</th><th scope="col" class="num">p99 ≤</th></tr>
 {{range .Cmds}}<tr><td>{{.Name}}</td><td class="num">{{.Calls}}</td><td class="num">{{.Errors}}</td><td class="num">{{.P50}}</td><td class="num">{{.P99}}</td></tr>
-{{end}}</table>{{end}}
+{{end}}</table></div>{{end}}
 <h2>More</h2>
 <ul>
 <li><a href="/metrics">/metrics</a> for Prometheus</li>

@@ -28,10 +28,11 @@ type indexMove struct {
 
 const movesShown = 20
 
-func indexClusterOf(c *Cluster, now time.Time) *indexCluster {
+func indexClusterOf(c *Cluster, id string, now time.Time) *indexCluster {
 	d := &indexCluster{Good: c.Partitions.WithoutLeader+c.Partitions.Degraded+c.Partitions.WithoutMajority == 0}
 	row := func(name, text string) { d.Rows = append(d.Rows, [2]string{name, text}) }
 	row("partitions", partitionsText(&c.Partitions, c.Replicas))
+	row("id", id)
 	row("meta group", metaText(c, now))
 	row("this node", groupsText(&c.Raft))
 	row("topology", fmt.Sprintf("epoch %d", c.Epoch))
@@ -60,7 +61,7 @@ func indexClusterOf(c *Cluster, now time.Time) *indexCluster {
 }
 
 func partitionsText(p *Partitions, replicas int) string {
-	text := fmt.Sprintf("%s, %d copies of each wanted", thousands(uint64(p.Total)), replicas)
+	text := fmt.Sprintf("%s, %s of each wanted", thousands(uint64(p.Total)), countOf(uint64(replicas), "copy"))
 	var lacking []string
 	for _, l := range []struct {
 		n    int
@@ -87,7 +88,7 @@ func metaText(c *Cluster, now time.Time) string {
 }
 
 func groupsText(r *Raft) string {
-	text := fmt.Sprintf("leads %d groups, follows in %d", r.Leaders, r.Followers)
+	text := fmt.Sprintf("leads %d of its %s, the meta group among them; follows in %d", r.Leaders, countOf(uint64(r.Leaders+r.Followers+r.Learners), "group"), r.Followers)
 	if r.Learners > 0 {
 		text += fmt.Sprintf(", learns in %d", r.Learners)
 	}
@@ -95,7 +96,7 @@ func groupsText(r *Raft) string {
 		text += fmt.Sprintf(", looks for a leader in %d", r.Leaderless)
 	}
 	if r.Laggards > 0 {
-		text += fmt.Sprintf("; %d replicas elsewhere have yet to catch up", r.Laggards)
+		text += fmt.Sprintf("; %s elsewhere yet to catch up", countOf(uint64(r.Laggards), "replica"))
 	}
 	return text
 }

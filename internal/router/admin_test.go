@@ -102,4 +102,10 @@ func TestMetricsInTheDocumentationExist(t *testing.T) {
 			t.Errorf("docs/router.md names %s, which does not exist", name)
 		}
 	}
+	// And the other way round.
+	for _, m := range regexp.MustCompile(`# TYPE (vegadb_router_[a-z_]+) `).FindAllStringSubmatch(metrics, -1) {
+		if !strings.Contains(string(text), "`"+m[1]+"`") && !strings.Contains(string(text), "`"+m[1]+"{") {
+			t.Errorf("docs/router.md does not name %s", m[1])
+		}
+	}
 }
