@@ -87,7 +87,8 @@ type cluster struct {
 	ctx       context.Context // ends with Close
 	cancel    context.CancelFunc
 	// mover's memory, the worker's own.
-	steps map[uint32]step
+	steps         map[uint32]step
+	begins, hands spacing // of moves that tidy, and of leaderships handed over
 	// arrived are snapshots that a group has accepted and that are about to be installed. The
 	// worker's own.
 	arrived map[uint32]arrival
@@ -135,6 +136,7 @@ func (n *Node) openCluster() error {
 		o: *o, boot: binary.LittleEndian.Uint64(boot[:]) | 1, self: ring.NodeID(n.dir.Node),
 		resting: make(map[ring.NodeID]bool), fullPeers: make(map[ring.NodeID]bool), arrived: make(map[uint32]arrival), gone: make(map[uint32]uint64),
 		sending: make(chan struct{}, maxSending), control: make(chan struct{}, 1), steps: make(map[uint32]step),
+		begins: newSpacing(movesSpread, len(n.partitions), movesApart), hands: newSpacing(handsSpread, len(n.partitions), handsApart),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.leaders.init(len(n.partitions) + 1)

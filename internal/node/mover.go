@@ -102,6 +102,7 @@ func (w *worker) drive(st *replica.Status, pl *meta.Placement, now time.Time) *m
 	change, wait := w.next(st, pl)
 	change.Revision = pl.Revision
 	switch {
+	case len(change.Add) > 0 && w.tidies(st, pl) && !w.n.cluster.begins.take(now):
 	case len(change.Add)+len(change.Promote)+len(change.Demote)+len(change.Remove) > 0:
 		if err := w.host.Reconfigure(st.Group, change); err != nil {
 			w.n.logger.Debug("configuration not changed", "group", st.Group, "err", err)
@@ -181,6 +182,29 @@ func (w *worker) next(st *replica.Status, pl *meta.Placement) (c replica.Change,
 	return c, false
 }
 
+// tidies reports whether a group loses nothing by waiting for its next move: it has as many
+// voters as it is to have, and all of them are active.
+func (w *worker) tidies(st *replica.Status, pl *meta.Placement) bool {
+	active := map[uint64]bool{st.Replica: true}
+	w.host.Progress(st.Group, func(p replica.Progress) { active[p.ID] = p.Active })
+	voters := 0
+	for _, r := range st.Conf.Replicas() {
+		if r.Role == replica.Learner {
+			continue
+		}
+		if !active[r.ID] {
+			return false
+		}
+		voters++
+	}
+	for _, t := range pl.Target {
+		if t.Role == meta.Voter {
+			voters--
+		}
+	}
+	return voters >= 0
+}
+
 // prefer hands leadership on: to the preferred replica, or away from one that is to
 // go, or from a node that wants none.
 func (w *worker) prefer(st *replica.Status, pl *meta.Placement, now time.Time) {
@@ -203,6 +227,9 @@ func (w *worker) prefer(st *replica.Status, pl *meta.Placement, now time.Time) {
 			return // those that are preferred to this one are not ready
 		}
 		if t.ID != st.Replica && ready[t.ID] && !c.resting[t.Node] {
+			if !c.rests() && !c.hands.take(now) {
+				return
+			}
 			s.handed = now
 			c.steps[st.Group] = s
 			w.host.Transfer(st.Group, t.ID)
