@@ -284,7 +284,7 @@ func (n *Node) answerTransfer(body []byte) error {
 		for _, rep := range st.Conf.Replicas() {
 			if rep.Node == r.Node && rep.Role == replica.Voter {
 				n.hold(group)
-				n.worker.host.Transfer(group, rep.ID)
+				n.worker.transfer(group, rep.ID)
 				return
 			}
 		}

@@ -425,6 +425,7 @@ func (n *Node) groupChanged(group uint32) {
 	default:
 		changed = c.leaders.clear(group, st.Term)
 	}
+	n.worker.host.Redirect(group)
 	if changed {
 		n.topologyChanged()
 	}

@@ -232,10 +232,18 @@ func (w *worker) prefer(st *replica.Status, pl *meta.Placement, now time.Time) {
 			}
 			s.handed = now
 			c.steps[st.Group] = s
-			w.host.Transfer(st.Group, t.ID)
+			w.transfer(st.Group, t.ID)
 			return
 		}
 	}
+}
+
+// transfer hands a group to another replica.
+func (w *worker) transfer(group uint32, to uint64) {
+	if group > 0 {
+		w.n.partitions[group-1].handing.Store(w.nowMs() + electionTicks*tickMs)
+	}
+	w.host.Transfer(group, to)
 }
 
 // rests reports whether the node wants no leadership: it is about to stop, or its disk

@@ -44,6 +44,9 @@ type Partition struct {
 	leased   atomic.Int64 // until when, on the worker's clock, reads need no round
 	fresh    atomic.Int64 // as of when, on the worker's clock, what is applied is complete
 	installs atomic.Uint64
+	// handing is until when, on the worker's clock, requests may wait for the leader that this
+	// node has handed the partition to.
+	handing atomic.Int64
 
 	reads readCounters
 }

@@ -39,7 +39,7 @@ func (n *Node) propose(p *Partition, now int64, entry []byte, sink Waiter) error
 		return wal.ErrNoSpace
 	case p.mode.Load() == modeConverting, sink != nil && !sink.Later():
 		return wal.ErrBusy
-	case !p.leads.Load():
+	case !p.leads.Load() && !n.handsOver(p):
 		return n.Leader(p)
 	case n.worker.held.Load() > n.opts.LogQueueBytes+keepBytesTotal:
 		n.cluster.busy.Add(1)
@@ -80,7 +80,7 @@ func (n *Node) submitEach(now int64, parts []Part) (uint64, error) {
 		switch {
 		case parts[i].Sink != nil && !parts[i].Sink.Later(), p.mode.Load() == modeConverting:
 			return 0, wal.ErrBusy
-		case p.mode.Load() != modeSolo && !p.leads.Load():
+		case p.mode.Load() != modeSolo && !p.leads.Load() && !n.handsOver(p):
 			return 0, n.Leader(p)
 		}
 	}
@@ -135,6 +135,18 @@ func (n *Node) Leads(p *Partition) bool {
 func (n *Node) Holds(p *Partition) bool {
 	mode := p.mode.Load()
 	return mode <= modeConverting || mode == modeRaft && p.readable.Load()
+}
+
+// handsOver reports whether this node has just handed p over, and the next leader is not
+// known yet. What is asked for now waits here until it is, which takes as long as an election
+// that nobody contests, and is then sent there at once: a client that was told that nobody
+// leads would have to guess when to ask again.
+func (n *Node) handsOver(p *Partition) bool {
+	if p.mode.Load() != modeRaft || p.handing.Load() < n.worker.nowMs() {
+		return false
+	}
+	leader, _ := n.cluster.leaders.get(groupID(p.Number))
+	return leader.IsZero()
 }
 
 // Leader returns who leads p: a *NotLeaderError that says where to go, ErrNoLeader

@@ -71,7 +71,7 @@ func (n *Node) beginRead(p *Partition, level wire.Consistency, arg uint64, w Rea
 		return ReadGrant{Level: wire.Linearizable}, nil
 	}
 	if level == wire.Linearizable || level == wire.Lease {
-		if !p.leads.Load() {
+		if !p.leads.Load() && !n.handsOver(p) {
 			return ReadGrant{}, n.leaderOr(p, ErrNoLeader)
 		}
 		if level == wire.Lease && p.leased.Load() > n.worker.nowMs()+leaseSpareMs {

@@ -303,16 +303,30 @@ const maxStrangers = 64
 // Propose asks for an entry to be appended to the group's log. The entry is the
 // host's from now on; its log time is raised so that it does not go back. early says
 // that w, an EarlyWaiter then, does not wait for the majority: for an entry whose result
-// is known beforehand. It reports false when there is no replica of the group here.
+// is known beforehand. It reports false when there is no replica of the group here, or
+// another one is known to lead. While nobody is, the entry waits for that.
 func (h *Host) Propose(group uint32, entry []byte, w Waiter, early bool) bool {
 	r := h.rafts[group]
-	if r == nil {
+	if r == nil || r.elsewhere() {
 		return false
 	}
 	r.queue = append(r.queue, proposal{entry, w, early})
 	r.queueBytes += int64(len(entry))
 	r.mark()
 	return true
+}
+
+// Redirect refuses what waits for a leader, if another replica is known to lead by now. Whoever
+// is asked where to go instead (Machine.Refusal) should know it too.
+func (h *Host) Redirect(group uint32) {
+	if r := h.rafts[group]; r != nil && r.elsewhere() {
+		r.failQueue(ErrNotLeader)
+	}
+}
+
+// elsewhere reports whether proposals belong to another replica, which is known.
+func (r *Raft) elsewhere() bool {
+	return r.role != raft.StateLeader && r.lead != 0 && !r.c.Forward
 }
 
 // Read asks for leave to read: w is told when a majority has confirmed, after this

@@ -312,6 +312,7 @@ func (r *Raft) soft(s *raft.SoftState, fx *Effects) {
 
 // lostTerm ends what belongs to leading in one term, if this replica did.
 func (r *Raft) lostTerm(now uint64) {
+	handed := r.transferTerm == r.term && r.term != 0
 	r.term = now
 	r.c.Machine.Lease(0)
 	for i := range r.stepped {
@@ -320,6 +321,10 @@ func (r *Raft) lostTerm(now uint64) {
 	clear(r.stepped)
 	r.stepped = r.stepped[:0]
 	r.news = r.news[:0]
+	if handed { // the next leader will be known in a moment, and can confirm them
+		r.reads.again()
+		return
+	}
 	r.reads.fail(r, ErrNotLeader)
 }
 
@@ -606,7 +611,7 @@ func (r *Raft) tick() {
 	}
 	if len(r.queue) > 0 && r.role != raft.StateLeader {
 		switch {
-		case r.lead != 0 && !r.c.Forward:
+		case r.elsewhere():
 			r.failQueue(ErrNotLeader)
 		case r.blocked != 0 && r.host.now-r.blocked > election:
 			r.failQueue(ErrTimeout)

@@ -146,6 +146,15 @@ func (r *Raft) failRead(w ReadWaiter, refusal error) {
 	w.Failed(refusal)
 }
 
+// again has the reads of rounds that will come to nothing wait for another one.
+func (q *readQueue) again() {
+	for i := len(q.rounds) - 1; i >= 0; i-- {
+		q.fresh = append(q.rounds[i].readers, q.fresh...)
+		q.since = q.rounds[i].began // as long as they have waited already
+	}
+	q.rounds = nil
+}
+
 // fail fails every read.
 func (q *readQueue) fail(r *Raft, err error) {
 	err = r.c.Machine.Refusal(err)
