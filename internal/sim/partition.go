@@ -98,6 +98,9 @@ func (p *partition) Advance(index, term uint64, conf *replica.Configuration) {
 	p.applied = index
 }
 
+// Fetch is replica.Machine's.
+func (p *partition) Fetch(entries [][]byte) { command.Fetch(p.table, entries) }
+
 // Lease, Fresh and Refusal are replica.Machine's.
 func (p *partition) Lease(until int64) {
 	if until == 0 || until > p.leased {
