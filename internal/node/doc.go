@@ -160,12 +160,14 @@
 //     appended anew and synced before the log is shortened (recordStates).
 //   - A snapshot is published only when the log is durable up to its index, so
 //     that an older snapshot and the log always join up.
+//   - A node that had company does not start when its log lacks what it voted or
+//     acknowledged (checkWhole): alone it would serve what others have.
 //   - What belonged to a replica that is gone goes from the disk only after the log says
 //     durably that it is gone; no id of a replica comes back on a node (gone).
 //
 // # Files
 //
-//	node, recover, replayer            from Open to Close, and back from the disk
+//	node, recover, replayer, whole     from Open to Close, and back from the disk
 //	partition, submit, applier,        writes without peers
 //	waitqueue
 //	worker, crowd, propose, reads      writes and reads in Raft groups
