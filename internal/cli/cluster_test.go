@@ -73,6 +73,22 @@ func TestStatusNotesWhatIsUnderWay(t *testing.T) {
 	}
 }
 
+func TestStatusSaysHowManyReplicasAreYetToMove(t *testing.T) {
+	st := &wire.ClusterStatus{Moves: make([]wire.MoveStatus, 4), MovesWaiting: 1240}
+	if text := summary(st); !strings.Contains(text, "4 replicas on the way, 1,240 to come") {
+		t.Errorf("it says:\n%s", text)
+	}
+	st.Paused = true
+	if text := summary(st); strings.Contains(text, "to come") {
+		t.Errorf("while moves are paused it says:\n%s", text)
+	}
+}
+
+// summary is a status's first lines.
+func summary(st *wire.ClusterStatus) string {
+	return newView(st).summaryText(style{}, judge(st))
+}
+
 func TestNodesAndPartitionsAreListed(t *testing.T) {
 	f, w := newFakeCluster(t)
 	f.change(func(f *fakeCluster) {

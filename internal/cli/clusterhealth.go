@@ -155,8 +155,11 @@ func (h *health) notePlacement(v *view) {
 	if st.Paused {
 		h.note("placement is paused: no replica is moved until vega-client cluster resume")
 	}
-	if n := len(st.Moves); n > 0 {
-		h.note("%s on the way", countOf(n, "replica"))
+	switch moving := countOf(len(st.Moves), "replica"); {
+	case st.MovesWaiting > 0 && !st.Paused:
+		h.note("%s on the way, %s to come", moving, thousands(int64(st.MovesWaiting)))
+	case len(st.Moves) > 0:
+		h.note("%s on the way", moving)
 	}
 }
 

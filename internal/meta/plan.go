@@ -69,6 +69,34 @@ func Plan(s *State, v *View) Decision {
 	return p.Decision
 }
 
+// Waiting counts the partitions that stay where they are for now and are to get another replica, as far as the state tells:
+// what Plan will still move when nothing changes.
+func Waiting(s *State) (count int) {
+	v := &View{Alive: make(map[ring.NodeID]bool, len(s.Members))}
+	for i := range s.Members {
+		if m := &s.Members[i]; m.Up() {
+			v.Alive[m.ID] = true
+		}
+	}
+	p := &planner{s: s, v: v, graceMs: DefaultGraceMs}
+	members := p.members()
+	if len(members) == 0 {
+		return 0
+	}
+	present := make([][]ring.NodeID, len(s.Placements))
+	for i := range s.Placements {
+		present[i] = nodesOf(s.Placements[i].Target)
+	}
+	wish := ring.Place(members, len(present), s.Replicas, present)
+	for i := range s.Placements {
+		pl := &s.Placements[i]
+		if target, _ := p.step(pl, wish[i]); pl.Settled() && moreOrFewer(pl.Target, target) {
+			count++
+		}
+	}
+	return count
+}
+
 type planner struct {
 	s        *State
 	v        *View

@@ -55,6 +55,29 @@ func TestANodeThatJoinsGetsItsShareAndNothingElseMoves(t *testing.T) {
 	}
 }
 
+func TestWhatIsStillToMoveIsCounted(t *testing.T) {
+	s := growInOneZone(t, 3, 24, 3)
+	if n := Waiting(s.State); n != 0 {
+		t.Fatalf("%d partitions wait to move where everything is in its place", n)
+	}
+	s.joinNext()
+	most, last := Waiting(s.State), -1
+	if share := 24 * 3 / 4; most < share || most > share+share/3 {
+		t.Errorf("%d partitions wait to move to a node that has joined, its share is %d", most, share)
+	}
+	for range 500 {
+		s.tick()
+		s.control()
+		last = Waiting(s.State)
+		if moving := len(Moves(s.State)); moving+last > most {
+			t.Fatalf("%d move and %d wait, of %d", moving, last, most)
+		}
+	}
+	if last != 0 {
+		t.Errorf("%d partitions still wait when all has been done", last)
+	}
+}
+
 func TestANodeThatIsRemovedIsEmptiedAndThenForgotten(t *testing.T) {
 	s := growInOneZone(t, 5, 20, 3)
 	_, holds := s.leadsAndHolds()

@@ -303,11 +303,21 @@ const holdTransfer = time.Minute
 type nodeReport struct {
 	Node       wire.NodeStatus        `json:"node"`
 	Partitions []wire.PartitionStatus `json:"partitions"` // those that it leads
+	Sends      []sendReport           `json:"sends,omitempty"`
+}
+
+// sendReport is a snapshot on its way from the node that tells of it.
+type sendReport struct {
+	Partition int         `json:"partition"`
+	To        ring.NodeID `json:"to"`
+	Sent      int64       `json:"sent"` // bytes of the file
+	Total     int64       `json:"total"`
+	TookMs    int64       `json:"took_ms"`
 }
 
 // localStatus is this node's share of a status.
 func (n *Node) localStatus() nodeReport {
-	var r nodeReport
+	r := nodeReport{Sends: n.sendsNow()}
 	n.worker.ask(func() {
 		for i, p := range n.partitions {
 			mode := p.mode.Load()
@@ -424,8 +434,9 @@ func (n *Node) clusterStatus(ctx context.Context) *wire.ClusterStatus {
 		}
 	}
 	for _, m := range meta.Moves(view) {
-		s.Moves = append(s.Moves, n.moveStatus(&m, &s.Partitions[m.Partition], view))
+		s.Moves = append(s.Moves, moveStatus(&m, &s.Partitions[m.Partition], reports))
 	}
+	s.MovesWaiting = meta.Waiting(view)
 	return s
 }
 
@@ -440,8 +451,10 @@ func (n *Node) describeUnled(part *wire.PartitionStatus, pl *meta.Placement) {
 	}
 }
 
-// moveStatus says how far a move is, from how much of the log the new replica has.
-func (n *Node) moveStatus(m *meta.Move, part *wire.PartitionStatus, view *meta.State) wire.MoveStatus {
+// moveStatus says how far a move is: from what its leader has sent of a snapshot, or from
+// how much of the log the new replica has. Bytes are those of memory, whatever the snapshot's
+// file takes.
+func moveStatus(m *meta.Move, part *wire.PartitionStatus, reports map[ring.NodeID]nodeReport) wire.MoveStatus {
 	s := wire.MoveStatus{Partition: m.Partition, SecondsLeft: -1, BytesTotal: part.Bytes}
 	if !m.From.IsZero() {
 		s.From = m.From.String()
@@ -454,10 +467,16 @@ func (n *Node) moveStatus(m *meta.Move, part *wire.PartitionStatus, view *meta.S
 		s.Step = wire.MoveLearner
 	case meta.Copying:
 		s.Step = wire.MoveCatchingUp
-		s.BytesDone, s.BytesPerSecond = n.sentTo(m.Partition)
+		for _, r := range reports {
+			for _, at := range r.Sends {
+				if at.Partition == m.Partition && at.To == m.To {
+					at.show(&s)
+				}
+			}
+		}
 		for _, r := range part.Replicas {
 			if r.Node == s.To && part.Commit > 0 && r.Match > 0 {
-				s.BytesDone = part.Bytes * int64(min(r.Match, part.Commit)) / int64(part.Commit)
+				s.BytesDone = share(part.Bytes, int64(min(r.Match, part.Commit)), int64(part.Commit))
 			}
 		}
 	case meta.Removing:
@@ -471,6 +490,20 @@ func (n *Node) moveStatus(m *meta.Move, part *wire.PartitionStatus, view *meta.S
 		s.SecondsLeft = (s.BytesTotal - s.BytesDone) / s.BytesPerSecond
 	}
 	return s
+}
+
+// show says of a move what has been sent of its snapshot.
+func (r *sendReport) show(s *wire.MoveStatus) {
+	s.BytesDone = share(s.BytesTotal, r.Sent, r.Total)
+	s.BytesPerSecond = share(s.BytesDone, 1000, r.TookMs)
+}
+
+// share is whole × part ÷ of, without an overflow; 0 of nothing.
+func share(whole, part, of int64) int64 {
+	if of <= 0 {
+		return 0
+	}
+	return int64(float64(whole) * float64(part) / float64(of))
 }
 
 // describeMember adds what the meta state says of a node. One that does not answer

@@ -361,19 +361,18 @@ func (n *Node) paced(s *sent) func(bytes int) {
 	}
 }
 
-// sentTo says how many bytes of a partition's snapshot have been sent from here, and
-// at what rate.
-func (n *Node) sentTo(partition int) (bytes, rate int64) {
-	v, ok := n.cluster.sends.Load(groupID(partition))
-	if !ok {
-		return 0, 0
-	}
-	s := v.(*sent)
-	bytes = s.bytes.Load()
-	if took := time.Since(s.began).Seconds(); took > 0 {
-		rate = int64(float64(bytes) / took)
-	}
-	return bytes, rate
+// sendsNow lists the partitions' snapshots that are on their way from here.
+func (n *Node) sendsNow() (list []sendReport) {
+	n.cluster.sends.Range(func(group, v any) bool {
+		s := v.(*sent)
+		if group.(uint32) > 0 && !s.over.Load() {
+			list = append(list, sendReport{
+				Partition: int(group.(uint32)) - 1, To: s.to, Sent: s.bytes.Load(), Total: s.total, TookMs: time.Since(s.began).Milliseconds(),
+			})
+		}
+		return true
+	})
+	return list
 }
 
 // pace spreads what all snapshots on their way send over time.

@@ -249,6 +249,8 @@ type ClusterStatus struct {
 	Nodes      []NodeStatus      `json:"nodes"`
 	Partitions []PartitionStatus `json:"partitions"`
 	Moves      []MoveStatus      `json:"moves"`
+	// MovesWaiting counts the partitions whose replicas are to move when others have.
+	MovesWaiting int `json:"moves_waiting"`
 }
 
 // AdminSetting is one setting of the whole cluster.

@@ -82,6 +82,7 @@ type VegaStatus struct {
 	Replicas   int
 	Nodes      []struct{ ID, Addr, State string }
 	Moves      []struct{ Partition int }
+	Waiting    int `json:"moves_waiting"` // to move when others have
 	Partitions []VegaPartition
 }
 
@@ -132,8 +133,8 @@ func (s *VegaStatus) settled(nodes int) error {
 	if len(s.Partitions) == 0 {
 		return errors.New("no partitions are known")
 	}
-	if len(s.Moves) > 0 {
-		return fmt.Errorf("%d replicas are on their way", len(s.Moves))
+	if len(s.Moves) > 0 || s.Waiting > 0 {
+		return fmt.Errorf("%d replicas are on their way, %d to come", len(s.Moves), s.Waiting)
 	}
 	want, held := min(nodes, s.Replicas), map[string]int{}
 	for _, p := range s.Partitions {
