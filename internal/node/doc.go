@@ -37,8 +37,9 @@
 // # The way of a write: a Raft group
 //
 //	session    Submit: stamps the entry and leaves a copy in the worker's inbox, under
-//	           Partition.mu. Who does not lead is told who does; when too much is held,
-//	           ErrBusy; when disks are full, ErrNoSpace. Nothing has an index yet.
+//	           Partition.mu. Who does not lead is told who does (or, having just handed
+//	           the partition over, waits until it is known who does); when too much is
+//	           held, ErrBusy; when disks are full, ErrNoSpace. Nothing has an index yet.
 //	worker     a turn takes all that has come, for all groups, and hands it to
 //	           replica.Host, which gives out indexes, records and messages. (Many
 //	           proposals wait for the end of the sync under way: crowd.) One append puts
@@ -174,7 +175,7 @@
 //	space                              what goes on when a disk is full
 //	cluster, meta, membership,         peers, the meta group's replica, what they are told
 //	contact, controller
-//	leaders, mover                     who leads what; replicas on their way
+//	leaders, mover, spacing            who leads what; replicas on their way
 //	snapshotter, shorten, snapstream,  snapshot files and the log before them
 //	backup
 //	logclock, sweeper, keyspace        time, expiry, everything at once
