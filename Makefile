@@ -32,6 +32,10 @@ build: ## build vega-server, vega-client and vega-router into the current direct
 run: ## start a durable node on 127.0.0.1:8342 (ARGS="--fsync everysec" for flags)
 	$(GO) run ./cmd/server $(ARGS)
 
+.PHONY: run-cluster
+run-cluster: ## start a cluster of three nodes in one process, first on 127.0.0.1:8342, with temporary data (ARGS="--data-dir DIR")
+	$(GO) run ./cmd/server --dev 3 $(ARGS)
+
 .PHONY: test
 test: ## all tests
 	$(GO) test ./...

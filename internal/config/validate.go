@@ -50,6 +50,10 @@ func (c *Server) checkPeers() error {
 			return &ValueError{"join", fmt.Errorf("%q is not host:port", addr)}
 		}
 	}
+	if (c.Join != "" || c.PeerAddr != PeerAuto && c.PeerAddr != PeerNone) && c.AdvertiseAddr == "" && everyAddress(c.Addr) {
+		return &ValueError{"addr", fmt.Errorf("%s is every address of this machine: say with --advertise-addr which one "+
+			"clients of the cluster reach it by", c.Addr)}
+	}
 	switch {
 	case c.PeerAddr == PeerAuto:
 		return nil
@@ -134,6 +138,17 @@ func (c *Server) checkExposure() error {
 		return &ValueError{"admin-addr", fmt.Errorf("is the same as addr (%s): the two need ports of their own", net.JoinHostPort(host, port))}
 	}
 	return nil
+}
+
+// everyAddress tells whether addr is all addresses of the machine, so that nobody
+// elsewhere can be told to connect to it.
+func everyAddress(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && ip.IsUnspecified()
 }
 
 // loopback tells whether only this machine can reach addr. A host name other

@@ -20,6 +20,8 @@ func TestBindingBeyondLoopbackNeedsAPasswordOrTheFlagThatAllowsIt(t *testing.T) 
 		{"a part of the peers' certificates", func(c *Server) { c.PeerTLSCert = "c" }, "peer-tls-cert"},
 		{"joining without peers", func(c *Server) { c.PeerAddr, c.Join = PeerNone, "127.0.0.1:1" }, "join"},
 		{"joining what is no address", func(c *Server) { c.Join = "127.0.0.1:1,there" }, "join"},
+		{"every address, among peers", func(c *Server) { c.Addr, c.AllowNoAuth, c.PeerAddr = "0.0.0.0:1", true, "127.0.0.1:2" }, "--advertise-addr"},
+		{"every address, joining", func(c *Server) { c.Addr, c.AllowNoAuth, c.Join = ":1", true, "127.0.0.1:2" }, "--advertise-addr"},
 		{"advertising no port", func(c *Server) { c.AdvertiseAddr = "host" }, "advertise-addr"},
 		{"loopback v4", func(c *Server) { c.Addr = "127.8.8.8:1" }, ""},
 		{"loopback v6", func(c *Server) { c.Addr = "[::1]:1" }, ""},

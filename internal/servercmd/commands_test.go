@@ -149,3 +149,27 @@ func TestTheExampleUsersFileIsAccepted(t *testing.T) {
 		}
 	}
 }
+
+// The drop-in's variables have to be settings, and together make a node that may start.
+func TestTheExampleDropInForAClusterIsAccepted(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "..", "packaging", "vega-server-cluster.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var environ []string
+	for line := range strings.Lines(string(data)) {
+		if variable, ok := strings.CutPrefix(strings.TrimSpace(line), "Environment="); ok {
+			environ = append(environ, variable)
+		}
+	}
+	c, err := config.Load([]string{"--data-dir", "/var/lib/vegadb"}, environ, os.ReadFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	if c.Join == "" || c.PeerTLSCA == "" || c.UsersFile == "" {
+		t.Errorf("%d variables, and they set too little: %+v", len(environ), c)
+	}
+}
