@@ -528,6 +528,20 @@ func TestScansAndCountsExtendToWhatTheNodeLeads(t *testing.T) {
 	check("with replicas", 70)
 	c.input("READWRITE\r\n")
 	check("without again", 50)
+	p.leaderless(4) // perhaps this node is cut off: nothing is left out without a word
+	for _, command := range []string{"DBSIZE", "KEYS *", "SCAN 0 COUNT 1000"} {
+		if got := c.send(command + "\r\n"); !strings.HasPrefix(got, "-CLUSTERDOWN Some partitions have no leader") {
+			t.Errorf("%s: %q", command, got)
+		}
+	}
+	if got := c.input("SCAN 0 COUNT 10\r\n"); !strings.HasPrefix(got, "*2\r\n") {
+		t.Errorf("a page of what has a leader: %q", got)
+	}
+	c.input("READONLY\r\n")
+	check("with replicas, one of them without a leader", 70)
+	c.input("READWRITE\r\n")
+	p.elsewhere("10.0.0.2:7000", 4)
+	check("found again", 40)
 	for partition, want := range map[int]string{0: ":10\r\n", 1: ":10\r\n", 3: ":0\r\n"} {
 		if got := c.send(fmt.Sprintf("CLUSTER COUNTKEYSINSLOT %d\r\n", ring.Slot([]byte(h.keyIn(partition))))); got != want {
 			t.Errorf("COUNTKEYSINSLOT of partition %d: %q", partition, got)

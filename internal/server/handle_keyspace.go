@@ -14,7 +14,7 @@ import (
 func keyspaceHandlers() map[string]handler {
 	return map[string]handler{
 		"scan": handleScan, "keys": handleKeys,
-		"dbsize":   func(s *Session, _ *command.Spec, _ [][]byte) { s.w.Int(s.srv.keys(s.shown())) },
+		"dbsize":   handleDBSize,
 		"flushall": handleFlush, "flushdb": handleFlush,
 	}
 }
@@ -24,6 +24,15 @@ func matches(e *store.Entry, now int64, user *auth.User, pattern, kind []byte) b
 	return !command.Expired(e.ExpireAt, now) && user.AllowsKey(e.Key) &&
 		(pattern == nil || command.Match(pattern, e.Key)) &&
 		(kind == nil || strings.EqualFold(string(kind), command.TypeName(e.Kind)))
+}
+
+func handleDBSize(s *Session, _ *command.Spec, _ [][]byte) {
+	l := s.listing()
+	if n := s.srv.keys(l.has); !l.gap {
+		s.w.Int(n)
+		return
+	}
+	s.w.Error(errGap)
 }
 
 func handleScan(s *Session, _ *command.Spec, args [][]byte) {
@@ -36,9 +45,9 @@ func handleScan(s *Session, _ *command.Spec, args [][]byte) {
 	// behind the place where it goes.
 	var keys resp.Writer
 	n := 0
-	next, shown := o.Cursor, s.shown()
+	next, l := o.Cursor, s.listing()
 	for left := o.Count; ; { // in steps, since keys may be large: COUNT is a hint
-		next = s.srv.scan(next, min(left, scanStep), shown, func(e *store.Entry) {
+		next = s.srv.scan(next, min(left, scanStep), l.has, func(e *store.Entry) {
 			if matches(e, s.now, s.user, o.Pattern, o.Kind) {
 				keys.Bulk(e.Key)
 				n++
@@ -47,6 +56,10 @@ func handleScan(s *Session, _ *command.Spec, args [][]byte) {
 		if left -= scanStep; next == 0 || left <= 0 || len(keys.Buf) > scanPageBytes {
 			break
 		}
+	}
+	if l.gap {
+		s.w.Error(errGap)
+		return
 	}
 	front.WriteScan(&s.w, next, n, keys.Buf)
 }
@@ -58,12 +71,12 @@ const keysStep = 1024
 // handleKeys lists on a goroutine of its own: it holds up nobody but its client.
 func handleKeys(s *Session, spec *command.Spec, args [][]byte) {
 	pattern := append([]byte(nil), args[1]...)
-	user, now, limit, shown := s.user, s.now, s.srv.live.Current().OutputLimit, s.shown()
+	user, now, limit, l := s.user, s.now, s.srv.live.Current().OutputLimit, s.listing()
 	s.async(spec, func(ctx context.Context, w *resp.Writer) {
 		keys := resp.Writer{Proto: w.Proto}
 		n := 0
 		for cursor := uint64(0); ; {
-			cursor = s.srv.scan(cursor, keysStep, shown, func(e *store.Entry) {
+			cursor = s.srv.scan(cursor, keysStep, l.has, func(e *store.Entry) {
 				if matches(e, now, user, pattern, nil) {
 					keys.Bulk(e.Key)
 					n++
@@ -71,6 +84,10 @@ func handleKeys(s *Session, spec *command.Spec, args [][]byte) {
 			})
 			if limit > 0 && int64(len(keys.Buf)) > limit {
 				w.Errorf("ERR", "the keys that match exceed output-limit (%d bytes): use SCAN", limit)
+				return
+			}
+			if l.gap {
+				w.Error(errGap)
 				return
 			}
 			if cursor == 0 {

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"errors"
+
 	"github.com/prakashpandey/vegadb/internal/node"
+	"github.com/prakashpandey/vegadb/internal/resp"
 	"github.com/prakashpandey/vegadb/internal/store"
 )
 
@@ -113,6 +116,36 @@ func (s *Server) keys(shown func(*node.Partition) bool) (n int64) {
 	}
 	return n
 }
+
+// listing is what a RESP client's listing or count extends to, with an eye on what it
+// would leave out without a word. One goroutine's.
+type listing struct {
+	node  Node
+	shown func(*node.Partition) bool
+	// strict: partitions that nobody is known to lead are missed. A node that is cut off
+	// from the others leads nothing: to show nothing then would be a lie.
+	strict bool
+	gap    bool // one was passed over
+}
+
+// listing is the session's at present.
+func (s *Session) listing() *listing {
+	return &listing{node: s.srv.node, shown: s.shown(), strict: s.clustered && !s.reads.fromReplicas}
+}
+
+// has tells whether the entries of p belong to the listing.
+func (l *listing) has(p *node.Partition) bool {
+	if l.shown(p) {
+		return true
+	}
+	if l.strict && errors.Is(l.node.Leader(p), node.ErrNoLeader) {
+		l.gap = true
+	}
+	return false
+}
+
+// errGap refuses a listing that would lack partitions. Never changed.
+var errGap = &resp.Error{Code: "CLUSTERDOWN", Text: "Some partitions have no leader that this node knows, and their keys would be missing: try again in a moment, or read from replicas (READONLY)"}
 
 // shown tells which partitions a client's scans and counts extend to: on a node with
 // peers those it leads, so that the nodes' answers add up to the whole, and for a
