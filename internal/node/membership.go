@@ -449,7 +449,7 @@ func (n *Node) runMembership() {
 		if round%5 == 0 {
 			n.worker.do(n.tellLeaders)
 			if !n.cluster.current.Load() {
-				n.worker.read(0, 0, &currency{n.cluster})
+				n.worker.read(0, 0, false, &currency{n.cluster})
 			}
 		}
 		if removed > 0 {

@@ -77,7 +77,7 @@ func (n *Node) beginRead(p *Partition, level wire.Consistency, arg uint64, w Rea
 		if level == wire.Lease && p.leased.Load() > n.worker.nowMs()+leaseSpareMs {
 			return ReadGrant{Recheck: true, Level: wire.Lease, mark: p.term.Load()}, nil
 		}
-		return n.readLater(p, wire.Linearizable, 0, w)
+		return n.readLater(p, wire.Linearizable, 0, level == wire.Lease, w)
 	}
 	if p.mode.Load() != modeRaft || !p.readable.Load() {
 		return ReadGrant{}, n.leaderOr(p, ErrNotHere)
@@ -86,19 +86,20 @@ func (n *Node) beginRead(p *Partition, level wire.Consistency, arg uint64, w Rea
 	switch level {
 	case wire.SessionReads:
 		if p.applied.Load() < arg {
-			return n.readLater(p, level, arg, w)
+			return n.readLater(p, level, arg, false, w)
 		}
 	case wire.Bounded:
 		if fresh := p.fresh.Load(); fresh == 0 || uint64(n.worker.nowMs()-fresh) > arg {
-			return n.readLater(p, level, 0, w)
+			return n.readLater(p, level, 0, false, w)
 		}
 	}
 	return grant, nil
 }
 
-// readLater has w told when index at is applied; 0: when a round has confirmed who leads.
-func (n *Node) readLater(p *Partition, level wire.Consistency, at uint64, w ReadWaiter) (ReadGrant, error) {
-	if !n.worker.read(groupID(p.Number), at, w) {
+// readLater has w told when index at is applied; 0: when a round, which is to begin a lease
+// or not, has confirmed who leads.
+func (n *Node) readLater(p *Partition, level wire.Consistency, at uint64, lease bool, w ReadWaiter) (ReadGrant, error) {
+	if !n.worker.read(groupID(p.Number), at, lease, w) {
 		return ReadGrant{}, wal.ErrClosed
 	}
 	return ReadGrant{Wait: true, Level: level}, nil

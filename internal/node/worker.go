@@ -29,6 +29,7 @@ type worker struct {
 	in     inbox      // guarded by mu
 	room   *sync.Cond // signalled when the inbox has been emptied; uses mu
 	closed bool       // guarded by mu; nothing is taken into the inbox any more
+	asked  bool       // guarded by mu; a round for reads is under way, and those that come can wait for its answer
 
 	taken inbox // the worker's own: what it is working through
 	wake  chan struct{}
@@ -60,6 +61,7 @@ type unsyncedBatch struct {
 type inbox struct {
 	proposals []inProposal
 	reads     []inRead
+	poked     bool // the worker will look at the reads
 	frames    []inFrame
 	calls     []func()
 	bytes     int // of frames
@@ -77,6 +79,7 @@ type inProposal struct {
 type inRead struct {
 	group uint32
 	at    uint64 // 0: a round
+	lease bool   // the round is to begin one
 	w     ReadWaiter
 }
 
@@ -144,20 +147,36 @@ func (w *worker) propose(group uint32, entry []byte, waiter replica.Waiter, earl
 	return true
 }
 
-// read queues a read: for a round, or for index at to be applied.
-func (w *worker) read(group uint32, at uint64, waiter ReadWaiter) bool {
+// read queues a read: for a round, which is to begin a lease or not, or for index at to
+// be applied.
+func (w *worker) read(group uint32, at uint64, lease bool, waiter ReadWaiter) bool {
 	w.mu.Lock()
 	if w.closed {
 		w.mu.Unlock()
 		return false
 	}
-	w.in.reads = append(w.in.reads, inRead{group, at, waiter})
-	first := len(w.in.reads) == 1
+	w.in.reads = append(w.in.reads, inRead{group, at, lease, waiter})
+	poke := !w.in.poked && !(w.asked && at == 0 && !lease)
+	w.in.poked = w.in.poked || poke
 	w.mu.Unlock()
-	if first {
+	if poke {
 		w.poke()
 	}
 	return true
+}
+
+// rest ends a turn. Reads that have come meanwhile begin another if there is no answer of
+// a round to wait for.
+func (w *worker) rest() {
+	asked := w.host.Asked()
+	w.mu.Lock()
+	w.asked = asked
+	poke := !asked && len(w.in.reads) > 0 && !w.in.poked
+	w.in.poked = w.in.poked || poke
+	w.mu.Unlock()
+	if poke {
+		w.poke()
+	}
 }
 
 // frame queues a frame from a peer. It waits while the inbox is full.
@@ -272,7 +291,7 @@ func (b *inbox) clear() {
 	clear(b.frames)
 	clear(b.calls)
 	b.proposals, b.reads, b.frames, b.calls, b.bytes = b.proposals[:0], b.reads[:0], b.frames[:0], b.calls[:0], 0
-	b.proposed = 0
+	b.proposed, b.poked = 0, false
 }
 
 // turn does all there is to do.
@@ -304,6 +323,7 @@ func (w *worker) turn() error {
 		again, err := w.carryOut()
 		if err != nil || !again {
 			w.countHeld()
+			w.rest()
 			return err
 		}
 	}
@@ -337,7 +357,7 @@ func (w *worker) receive() {
 			if w.deaf(m) {
 				return
 			}
-			if _, here := w.host.Has(m.Group); !here {
+			if _, here := w.host.Has(m.Group); !here && m.Round == nil {
 				w.n.welcome(m)
 			}
 			w.host.Receive(f.from, m)
@@ -361,7 +381,7 @@ func (w *worker) receive() {
 	for _, r := range w.taken.reads {
 		ok := false
 		if r.at == 0 {
-			ok = w.host.Read(r.group, r.w)
+			ok = w.host.Read(r.group, r.w, r.lease)
 		} else {
 			ok = w.host.ReadAt(r.group, r.at, r.w)
 		}

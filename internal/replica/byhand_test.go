@@ -20,6 +20,7 @@ type byHand struct {
 	fx      Effects
 	records []wal.Record
 	out     []*raftpb.Message // what it has sent since it was looked at last
+	rounds  []sentRound
 	install *Install
 
 	applied []string
@@ -90,8 +91,15 @@ func (b *byHand) work() {
 			rec.Payload = slices.Clone(rec.Payload)
 			b.records = append(b.records, rec)
 		}
-		for _, frame := range b.fx.Out {
-			if err := DecodeMessages(slices.Clone(frame), func(m *Message) { b.out = append(b.out, m.Raft) }); err != nil {
+		for to, frame := range b.fx.Out {
+			take := func(m *Message) {
+				if m.Round != nil {
+					b.rounds = append(b.rounds, sentRound{nodeIndex(to), m.Round})
+					return
+				}
+				b.out = append(b.out, m.Raft)
+			}
+			if err := DecodeMessages(slices.Clone(frame), take); err != nil {
 				b.t.Fatal(err)
 			}
 		}

@@ -56,7 +56,8 @@ func someMessages() (frames [][]byte) {
 	for _, m := range []*raftpb.Message{app, beat, prop, ask, answer} {
 		frames = append(frames, AppendMessage(nil, 7, m))
 	}
-	return frames
+	e := roundEntry{group: 7, to: 2, from: 1, term: 5}
+	return append(frames, appendRound(nil, 300, false, e.append(e.append(nil))), appendRound(nil, 300, true, e.append(nil)))
 }
 
 // FuzzMessages: frames from peers. What is taken for messages is what AppendMessage makes of them again.
@@ -79,6 +80,17 @@ func FuzzMessages(f *testing.F) {
 			t.Fatalf("an error of another kind: %v", err)
 		}
 		for _, m := range messages {
+			if m.Round != nil {
+				again := appendRound(nil, m.Round.Seq, m.Round.Answer, m.Round.body)
+				if err := DecodeMessages(again, func(other *Message) {
+					if q := other.Round; q == nil || q.Seq != m.Round.Seq || q.Answer != m.Round.Answer || !bytes.Equal(q.body, m.Round.body) {
+						t.Fatalf("encoded %x, decoded %+v", again, other)
+					}
+				}); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
 			if !sound(m.Raft) || !travels(m.Raft.GetType()) {
 				t.Fatalf("not to be stepped: %v", m.Raft)
 			}

@@ -44,6 +44,8 @@ type Host struct {
 	order []*Raft // by group
 	dirty []*Raft
 
+	rounds rounds
+
 	batch    uint64 // number of the newest batch of records given out
 	durable  uint64 // and of the newest that is durable
 	unsynced []batchResponses
@@ -133,6 +135,7 @@ const maxKeptOut = 4 << 20
 func NewHost(o Options, nowMs int64) *Host {
 	h := &Host{o: o, now: nowMs, rafts: make(map[uint32]*Raft)}
 	h.quiet = nowMs + h.electionMs()
+	h.rounds.newest, h.rounds.answered = o.Seed, true
 	return h
 }
 
@@ -237,6 +240,10 @@ func (h *Host) Has(group uint32) (replica uint64, ok bool) {
 // Receive takes a message from another node. What does not fit is dropped, as a
 // network would: Raft repeats what matters.
 func (h *Host) Receive(from ring.NodeID, m *Message) {
+	if m.Round != nil {
+		h.hearRound(from, m.Round)
+		return
+	}
 	r := h.rafts[m.Group]
 	if r == nil || m.Raft.GetTo() != r.c.Hard.Replica {
 		return
@@ -330,8 +337,9 @@ func (r *Raft) elsewhere() bool {
 }
 
 // Read asks for leave to read: w is told when a majority has confirmed, after this
-// call, that the leader leads, and everything committed by then is applied here.
-func (h *Host) Read(group uint32, w ReadWaiter) bool {
+// call, that the leader leads, and everything committed by then is applied here. lease
+// says that on a leader this is to begin a lease, which costs more.
+func (h *Host) Read(group uint32, w ReadWaiter, lease bool) bool {
 	r := h.rafts[group]
 	if r == nil {
 		return false
@@ -340,6 +348,7 @@ func (h *Host) Read(group uint32, w ReadWaiter) bool {
 		r.reads.since = h.now
 	}
 	r.reads.fresh = append(r.reads.fresh, w)
+	r.reads.lease = r.reads.lease || lease
 	r.mark()
 	return true
 }
@@ -433,6 +442,8 @@ func (h *Host) Work(fx *Effects) error {
 			}
 		}
 	}
+	h.sendAnswers(fx)
+	h.beginRound(fx)
 	if len(fx.Records) > 0 {
 		h.batch++
 		fx.Batch = h.batch
@@ -453,10 +464,7 @@ func (r *Raft) send(m *raftpb.Message, fx *Effects) {
 		})
 		return
 	}
-	if fx.Out == nil {
-		fx.Out = make(map[ring.NodeID][]byte)
-	}
-	fx.Out[node] = AppendMessage(fx.Out[node], r.c.Group, m)
+	fx.put(node, AppendMessage(fx.out(node), r.c.Group, m))
 }
 
 // SnapshotSent says how sending a snapshot ended.

@@ -15,7 +15,7 @@ func TestNoLeaseIsTakenInATermInWhichLeadershipWasToBeHandedOver(t *testing.T) {
 	b.ack()
 	read := func() {
 		var w told
-		b.h.Read(testGroup, &w)
+		b.h.Read(testGroup, &w, true)
 		b.work()
 		b.beat()
 		if !w.done {
@@ -131,7 +131,7 @@ func TestTheOnlyVoterReadsNothingBeforeItHasCommittedInItsTerm(t *testing.T) {
 		b.h.Persisted(b.h.batch)
 	}
 	var w told
-	b.h.Read(testGroup, &w)
+	b.h.Read(testGroup, &w, true)
 	asks := &raftpb.Message{Type: raftpb.MsgReadIndex.Enum(), From: proto.Uint64(2), Entries: []*raftpb.Entry{{Data: []byte("12345678")}}}
 	b.hear(asks)
 	b.work()
@@ -159,7 +159,7 @@ func TestNoLeaseBeforeWhatWasCommittedIsApplied(t *testing.T) {
 	b.work()
 	b.acksOf(2, 3)
 	var w told
-	b.h.Read(testGroup, &w)
+	b.h.Read(testGroup, &w, true)
 	b.work()
 	b.beat()
 	if s := b.status(); s.Commit <= s.Applied {
@@ -181,14 +181,14 @@ func TestAConfirmationCountsForItsOwnRoundAlone(t *testing.T) {
 	b.hear(newMessage(raftpb.MsgHeartbeat, 2, 2))
 	b.work()
 	var first, second told
-	b.h.Read(testGroup, &first)
+	b.h.Read(testGroup, &first, false)
 	b.work()
 	confirm := newMessage(raftpb.MsgReadIndexResp, 2, 2)
 	confirm.Index = proto.Uint64(1)
 	confirm.Entries = b.sent(raftpb.MsgReadIndex)[0].GetEntries()
 	b.hear(confirm)
 	b.work()
-	b.h.Read(testGroup, &second)
+	b.h.Read(testGroup, &second, false)
 	b.work()
 	b.hear(confirm)
 	b.work()

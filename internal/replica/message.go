@@ -8,10 +8,11 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 )
 
-// Message is one Raft message between two replicas of a group.
+// Message is one Raft message between two replicas of a group, or a round of a host's.
 type Message struct {
 	Group uint32
 	Raft  *raftpb.Message
+	Round *Round // not nil: then there is no Raft
 }
 
 // A frame between nodes holds messages one after another, each
@@ -20,7 +21,7 @@ type Message struct {
 //	| [context: length uvarint, bytes] | [entries: count uvarint, then each: type u8 | term | index | length uvarint, bytes]
 //
 // with numbers as uvarints. Flags: 1 reject, 2 context, 4 entries. The message that
-// announces a snapshot travels with the snapshot, not here.
+// announces a snapshot travels with the snapshot, not here. Between them lie rounds: see rounds.go.
 const (
 	msgReject  = 1
 	msgContext = 2
@@ -121,6 +122,10 @@ type message struct {
 }
 
 func decodeMessage(b []byte) (*Message, error) {
+	if isRound(b) {
+		q, err := decodeRound(b)
+		return &Message{Round: q}, err
+	}
 	d := decoder{b: b}
 	v := &message{}
 	v.m.Raft = &v.raft

@@ -273,7 +273,7 @@ func (r *Raft) work(fx *Effects) error {
 			r.lostTerm(rd.HardState.GetTerm())
 		}
 		for i := range rd.ReadStates {
-			r.confirmed(&rd.ReadStates[i])
+			r.raftConfirmed(&rd.ReadStates[i])
 		}
 	}
 }
@@ -489,6 +489,7 @@ func (r *Raft) tick() {
 	}
 	r.noteHeard()
 	r.reads.expire(r)
+	r.reads.repeat(r)
 	r.compact()
 }
 

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 )
@@ -9,17 +10,25 @@ import (
 // readQueue holds a group's reads that wait.
 //
 // A round asks a majority whether the leader still leads; all reads that have come
-// before it share it, and each round has a context of its own. What a round confirms
-// may be executed once everything up to its index is applied.
+// before it share it. What a round confirms may be executed once everything up to its
+// index is applied. There are two kinds: those of the host, for all groups led here, and
+// Raft's own, of which each has a context of its own. Those are for followers, and for reads
+// that are to begin a lease.
 type readQueue struct {
 	fresh   []ReadWaiter // in no round yet
 	since   int64        // when the first of them came
-	rounds  []round      // under way, oldest first
-	next    uint64       // context of the next round
+	lease   bool         // one of them is to begin a lease
+	rounds  []raftRound  // under way, oldest first
+	next    uint64       // context of the next of them
 	waiting []waitingRead
+
+	asking  bool      // in the host's next round
+	asked   []inRound // in the host's rounds, oldest first
+	answers []roundAnswer
+	spare   []ReadWaiter // empty memory
 }
 
-type round struct {
+type raftRound struct {
 	context uint64
 	began   int64 // on the host's clock, before anything was sent
 	readers []ReadWaiter
@@ -33,19 +42,26 @@ type waitingRead struct {
 	began   int64 // of its round; 0: it was in none
 }
 
-// maxRounds bounds the rounds of a group that are under way at a time.
+// maxRounds bounds the rounds of each kind of a group that are under way at a time.
 const maxRounds = 4
 
 // startReads begins a round for the reads that have come.
 func (r *Raft) startReads() {
 	q := &r.reads
-	if len(q.fresh) == 0 || len(q.rounds) >= maxRounds || r.lead == 0 || r.untold() {
+	if len(q.fresh) == 0 || r.lead == 0 || r.untold() {
+		return
+	}
+	if r.role == raft.StateLeader && !q.lease {
+		r.askNext()
+		return
+	}
+	if len(q.rounds) >= maxRounds {
 		return
 	}
 	q.next++
 	r.host.counters.ReadRounds++
-	q.rounds = append(q.rounds, round{q.next, r.host.now, q.fresh})
-	q.fresh = nil
+	q.rounds = append(q.rounds, raftRound{q.next, r.host.now, q.fresh})
+	q.fresh, q.lease = nil, false
 	r.rn.ReadIndex(binary.LittleEndian.AppendUint64(nil, q.next))
 }
 
@@ -54,8 +70,8 @@ func (r *Raft) startReads() {
 // the only voter.
 func (r *Raft) untold() bool { return r.role == raft.StateLeader && r.appliedTerm != r.term }
 
-// confirmed ends a round, and those before it whose confirmation got lost.
-func (r *Raft) confirmed(s *raft.ReadState) {
+// raftConfirmed ends a round of Raft's, and those before it whose confirmation got lost.
+func (r *Raft) raftConfirmed(s *raft.ReadState) {
 	q := &r.reads
 	if len(s.RequestCtx) != 8 {
 		return
@@ -71,20 +87,25 @@ func (r *Raft) confirmed(s *raft.ReadState) {
 	done := q.rounds[0]
 	q.rounds = q.rounds[1:]
 	r.host.counters.ReadRoundsOK++
-	if r.applied >= s.Index {
-		// Not earlier: what former leaders have acknowledged must be here first.
-		if r.role == raft.StateLeader && r.transferTerm != r.term {
-			r.c.Machine.Lease(done.began + r.host.leaseMs())
-		}
-		r.c.Machine.Fresh(done.began)
-		for _, w := range done.readers {
+	// Not earlier: what former leaders have acknowledged must be here first.
+	if r.applied >= s.Index && r.role == raft.StateLeader && r.transferTerm != r.term {
+		r.c.Machine.Lease(done.began + r.host.leaseMs())
+	}
+	r.confirmed(s.Index, done.began, done.readers)
+}
+
+// confirmed lets the readers of a round go, when its index is applied.
+func (r *Raft) confirmed(index uint64, began int64, readers []ReadWaiter) {
+	if r.applied >= index {
+		r.c.Machine.Fresh(began)
+		for _, w := range readers {
 			w.Done()
 		}
 		return
 	}
 	expires := r.host.now + r.host.electionMs()
-	for _, w := range done.readers {
-		q.waiting = append(q.waiting, waitingRead{s.Index, expires, w, done.began})
+	for _, w := range readers {
+		r.reads.waiting = append(r.reads.waiting, waitingRead{index, expires, w, began})
 	}
 }
 
@@ -121,7 +142,13 @@ func (q *readQueue) expire(r *Raft) {
 		for _, w := range q.fresh {
 			r.failRead(w, refusal())
 		}
-		q.fresh = nil
+		q.fresh, q.lease = nil, false
+	}
+	for len(q.asked) > 0 && q.asked[0].since < old {
+		for _, w := range q.asked[0].readers {
+			r.failRead(w, refusal())
+		}
+		q.asked = slices.Delete(q.asked, 0, 1)
 	}
 	for len(q.rounds) > 0 && q.rounds[0].began < old {
 		for _, w := range q.rounds[0].readers {
@@ -148,11 +175,24 @@ func (r *Raft) failRead(w ReadWaiter, refusal error) {
 
 // again has the reads of rounds that will come to nothing wait for another one.
 func (q *readQueue) again() {
-	for i := len(q.rounds) - 1; i >= 0; i-- {
-		q.fresh = append(q.rounds[i].readers, q.fresh...)
-		q.since = q.rounds[i].began // as long as they have waited already
+	for i := range q.rounds {
+		q.back(q.rounds[i].readers, q.rounds[i].began)
 	}
-	q.rounds = nil
+	for i := range q.asked {
+		q.back(q.asked[i].readers, q.asked[i].since)
+	}
+	q.rounds, q.asked, q.answers = nil, nil, nil
+}
+
+// back has the reads of a round wait for another one. since is how long they have already.
+func (q *readQueue) back(readers []ReadWaiter, since int64) {
+	if len(readers) == 0 {
+		return
+	}
+	if len(q.fresh) == 0 || since < q.since {
+		q.since = since
+	}
+	q.fresh = append(q.fresh, readers...)
 }
 
 // fail fails every read.
@@ -166,8 +206,13 @@ func (q *readQueue) fail(r *Raft, err error) {
 			r.failRead(w, err)
 		}
 	}
+	for i := range q.asked {
+		for _, w := range q.asked[i].readers {
+			r.failRead(w, err)
+		}
+	}
 	for i := range q.waiting {
 		r.failRead(q.waiting[i].w, err)
 	}
-	q.fresh, q.rounds, q.waiting = nil, nil, nil
+	*q = readQueue{next: q.next, asking: q.asking}
 }

@@ -92,6 +92,9 @@ func (s *Stats) add(r *Raft) {
 	for i := range r.reads.rounds {
 		s.Reads += len(r.reads.rounds[i].readers)
 	}
+	for i := range r.reads.asked {
+		s.Reads += len(r.reads.asked[i].readers)
+	}
 	s.ApplyLag += b.GetCommit() - min(r.applied, b.GetCommit())
 }
 

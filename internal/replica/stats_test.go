@@ -17,7 +17,7 @@ func TestCountersTellWhatBecameOfAFailover(t *testing.T) {
 	var wrote, lost told
 	l.host.Propose(testGroup, putEntry("k", "v"), &wrote, false)
 	c.run(300)
-	l.host.Read(testGroup, &readTold{})
+	l.host.Read(testGroup, &readTold{}, false)
 	c.run(300)
 	if s := l.host.Stats(); s.Applied != 1 || s.Refused+s.Unknown != 0 || s.ReadRounds != 1 || s.ReadRoundsOK != 1 || s.LogBytes == 0 || s.ApplyLag != 0 || s.Proposals != 0 {
 		t.Errorf("after a write and a read %+v", s)
@@ -25,7 +25,7 @@ func TestCountersTellWhatBecameOfAFailover(t *testing.T) {
 
 	c.isolate(l, true)
 	l.host.Propose(testGroup, putEntry("k", "lost"), &lost, false)
-	l.host.Read(testGroup, &readTold{})
+	l.host.Read(testGroup, &readTold{}, false)
 	c.run(100)
 	if s := l.host.Stats(); s.Proposals != 1 || s.Reads != 1 {
 		t.Errorf("with a write and a read under way %+v", s)

@@ -233,8 +233,9 @@ func (v *witness) read(n *node) *op {
 	o := &op{v: v, n: n, read: true, floor: v.known}
 	o.since = n.w.now
 	v.ops = append(v.ops, o)
+	lease := n.w.rng.IntN(2) == 0
 	n.calls = append(n.calls, func() {
-		if !n.host.Read(testGroup, o) {
+		if !n.host.Read(testGroup, o, lease) {
 			o.Failed(ErrNotLeader)
 		}
 	})

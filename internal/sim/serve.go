@@ -158,7 +158,7 @@ func (n *node) read(p *partition, r *request) {
 			n.answer(r, n.look(p, r))
 			return
 		}
-		n.host.Read(p.id, &readWaiter{n, p, r})
+		n.host.Read(p.id, &readWaiter{n, p, r}, r.op.Level == history.Lease)
 		return
 	}
 	if !p.readable {
@@ -173,7 +173,7 @@ func (n *node) read(p *partition, r *request) {
 		}
 	case history.Bounded:
 		if p.fresh == 0 || n.nowMs()-p.fresh > r.op.MaxAge.Milliseconds() {
-			n.host.Read(p.id, &readWaiter{n, p, r})
+			n.host.Read(p.id, &readWaiter{n, p, r}, false)
 			return
 		}
 	}
