@@ -29,9 +29,10 @@
 //	                    link.deliver hands it to the driver, Complete to the session,
 //	                    which emits it in its turn.
 //
-// A write that the node has no room for (ErrBusy) holds its client back until the writes
-// before it are done. What a node with peers does not lead is refused with where to go
-// (cluster.go); what was lost on the way says whether it was executed (wire.Status).
+// A write that the node has no room for (wal.ErrBusy) holds a RESP client back until the
+// writes before it are done; a native client is told BUSY. What a node with peers does not
+// lead is refused with where to go (cluster.go); what was lost on the way says whether it
+// was executed (wire.Status).
 //
 // # The way of a read
 //
