@@ -18,6 +18,9 @@ type memLog struct {
 	offset, offsetTerm uint64
 	entries            []*raftpb.Entry
 	bytes              int64 // payloads kept
+	// newest is the term of the newest entry, and that of all from newestFrom on: Raft asks for
+	// terms all the time, mostly of the last entries, and each of them lies somewhere else.
+	newest, newestFrom uint64
 	// applied tells what a snapshot taken now would cover.
 	applied func() (index, term uint64, conf *raftpb.ConfState)
 }
@@ -50,6 +53,8 @@ func (l *memLog) Term(index uint64) (uint64, error) {
 		return l.offsetTerm, nil
 	case index > l.last():
 		return 0, raft.ErrUnavailable
+	case index >= l.newestFrom:
+		return l.newest, nil
 	}
 	return l.entries[index-l.offset-1].GetTerm(), nil
 }
@@ -110,6 +115,9 @@ func (l *memLog) append(entries []*raftpb.Entry) {
 	}
 	for _, e := range entries {
 		l.bytes += entryBytes(e)
+		if term := e.GetTerm(); term != l.newest {
+			l.newest, l.newestFrom = term, e.GetIndex()
+		}
 	}
 }
 
@@ -134,4 +142,5 @@ func (l *memLog) compact(index uint64) {
 func (l *memLog) reset(index, term uint64) {
 	l.entries, l.bytes = nil, 0
 	l.offset, l.offsetTerm = index, term
+	l.newest, l.newestFrom = term, index
 }

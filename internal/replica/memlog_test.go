@@ -101,4 +101,13 @@ func TestTheLogInMemoryAtItsEdges(t *testing.T) {
 	}
 	l.reset(40, 6)
 	check("another snapshot", 41, 40, 6)
+	l.append(entries(7, 41))
+	l.append(entries(9, 42, 43))
+	check("two terms", 41, 43, 6, 7, 9, 9)
+	l.append(entries(8, 42)) // of a leader that had not heard of the later term's
+	check("overwritten by an older term", 41, 42, 6, 7, 8)
+	l.append(entries(8, 41, 42, 43))
+	check("overwritten from earlier on by the newest term", 41, 43, 6, 8, 8, 8)
+	l.compact(42)
+	check("compacted within a term", 43, 43, 8, 8)
 }
