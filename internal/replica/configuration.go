@@ -3,6 +3,7 @@ package replica
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -193,6 +194,20 @@ func (c *Configuration) Replay(e *Entry) (*Configuration, error) {
 	}
 	changer.Tracker.Config, changer.Tracker.Progress = cfg, progress
 	return c.changed(e.Index, changer.Tracker.ConfState(), cc.GetContext())
+}
+
+// check reports why Raft could not take the configuration over with a snapshot.
+func (c *Configuration) check() error {
+	changer := confchange.Changer{Tracker: tracker.MakeProgressTracker(1, 0), LastIndex: c.Index}
+	cfg, progress, err := confchange.Restore(changer, c.confState())
+	switch {
+	case err != nil:
+		return err
+	case len(c.Voters) == 0:
+		return errors.New("it has no voters")
+	}
+	changer.Tracker.Config, changer.Tracker.Progress = cfg, progress
+	return c.confState().Equivalent(changer.Tracker.ConfState())
 }
 
 func (d *decoder) places() (all []place) {

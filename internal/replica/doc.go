@@ -42,6 +42,8 @@
 //   - A Raft group's first record is a hard state, durable before any snapshot of it is
 //     published: a snapshot of a Raft group without a hard state shows that records are lost; a vote and a term are given out as
 //     records before anybody is told of them, and told only once they are durable.
+//   - No message of another replica makes Raft panic: what it finds impossible is refused
+//     before, and halts the host where it shows that somebody has forgotten something.
 //   - A proposal is answered once: with its results when it is applied, or as lost
 //     when that is sure, or as unknown.
 //   - A lease is given up before leadership is handed over, and begins before the round

@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -239,73 +238,26 @@ func (h *Host) Has(group uint32) (replica uint64, ok bool) {
 
 // Receive takes a message from another node. What does not fit is dropped, as a
 // network would: Raft repeats what matters.
+//
+// Raft answers what it finds impossible with a panic, and much of that it finds in what
+// others have sent: a leader that has forgotten, a replica of an earlier life. See
+// acceptable, and step for what remains.
 func (h *Host) Receive(from ring.NodeID, m *Message) {
 	if m.Round != nil {
 		h.hearRound(from, m.Round)
 		return
 	}
 	r := h.rafts[m.Group]
-	if r == nil || m.Raft.GetTo() != r.c.Hard.Replica {
+	if r == nil || m.Raft.GetTo() != r.c.Hard.Replica || !r.isPeer(m.Raft.GetFrom()) || !r.acceptable(m.Raft) {
 		return
-	}
-	switch m.Raft.GetType() {
-	case raftpb.MsgVote, raftpb.MsgPreVote:
-		// A replica that has just come back does not know whom it has promised its vote
-		// to: that of a leader whose lease may still run.
-		if h.now < h.quiet {
-			return
-		}
-	case raftpb.MsgVoteResp, raftpb.MsgPreVoteResp, raftpb.MsgAppResp, raftpb.MsgHeartbeatResp:
-		// To a follower they say nothing, but would have it forget its leader if their term is
-		// higher: and with that, that the leader's lease may still run.
-		if r.role == raft.StateFollower {
-			return
-		}
-	case raftpb.MsgHeartbeat:
-		if m.Raft.GetCommit() > r.log.last() && m.Raft.GetTerm() >= r.term {
-			h.amnesia(r, m.Raft.GetCommit())
-			return
-		}
-	case raftpb.MsgReadIndex:
-		if len(r.conf.Voters) == 1 && r.untold() {
-			return
-		}
-	case raftpb.MsgProp:
-		if !r.c.Forward {
-			return
-		}
 	}
 	r.heardFrom(m.Raft.GetFrom(), from)
 	r.mark()
-	_ = r.rn.Step(m.Raft) // refused: from a replica that is not in the group
-}
-
-// ErrAmnesia is matched by the error of a replica that proves to have lost what it had
-// acknowledged.
-var ErrAmnesia = errors.New("the replica has lost what it had acknowledged")
-
-// amnesia ends the host: the leader knows that the log here reached index, and it does not
-// any more. Raft relies on what was acknowledged.
-func (h *Host) amnesia(r *Raft, index uint64) {
-	if h.failed == nil {
-		h.failed = fmt.Errorf("group %d: %w: up to index %d, its log ends at %d: was an older copy of the disk put back? "+
-			"Start the node with a new data directory, as a new member", r.c.Group, ErrAmnesia, index, r.log.last())
+	if m.Raft.GetType() == raftpb.MsgApp && r.overwrites(m.Raft) {
+		r.cut = min(r.cut, m.Raft.GetIndex()+uint64(len(m.Raft.GetEntries())))
 	}
+	r.step(m.Raft)
 }
-
-// heardFrom remembers the way back to a replica that the configuration here does not
-// know, or not yet.
-func (r *Raft) heardFrom(id uint64, node ring.NodeID) {
-	if _, known := r.conf.Node(id); known {
-		return
-	}
-	if len(r.strangers) < maxStrangers {
-		r.strangers[id] = node
-	}
-}
-
-// maxStrangers bounds how many replicas outside its configuration a replica answers.
-const maxStrangers = 64
 
 // Propose asks for an entry to be appended to the group's log. The entry is the
 // host's from now on; its log time is raised so that it does not go back. early says
@@ -453,6 +405,9 @@ func (h *Host) Work(fx *Effects) error {
 
 // send encodes a message to another replica, or asks for a snapshot to be sent.
 func (r *Raft) send(m *raftpb.Message, fx *Effects) {
+	if m.GetType() == raftpb.MsgHeartbeat {
+		r.noteAsked(m)
+	}
 	node, ok := r.nodeOf(m.GetTo())
 	if !ok {
 		return
@@ -487,12 +442,12 @@ func (h *Host) SnapshotSent(group uint32, to uint64, ok bool) {
 // reports false if that cannot be now, or the leader who sent it is none any more.
 func (h *Host) SnapshotArrived(from ring.NodeID, group uint32, to, sender, term uint64, index, snapTerm uint64, conf *Configuration) bool {
 	r := h.rafts[group]
-	if r == nil || r.c.Hard.Replica != to || r.installing || r.incoming != nil {
+	if r == nil || r.c.Hard.Replica != to || r.installing || r.incoming != nil || !r.isPeer(sender) || term == 0 || term > maxTerm || conf.check() != nil {
 		return false
 	}
 	r.heardFrom(sender, from)
 	r.incoming = conf
-	_ = r.rn.Step(&raftpb.Message{
+	r.step(&raftpb.Message{
 		Type: raftpb.MsgSnap.Enum(), To: &to, From: &sender, Term: &term,
 		Snapshot: &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: &index, Term: &snapTerm, ConfState: conf.confState()}},
 	})

@@ -176,6 +176,9 @@ func travels(kind raftpb.MessageType) bool {
 // sound reports whether Raft can take the message: what it finds impossible it answers
 // with a panic.
 func sound(m *raftpb.Message) bool {
+	if m.GetTerm() > maxTerm {
+		return false
+	}
 	entries := m.GetEntries()
 	switch m.GetType() {
 	case raftpb.MsgProp: // changes of the configuration are proposed by leaders alone

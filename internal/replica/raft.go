@@ -3,6 +3,7 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -100,6 +101,11 @@ type Raft struct {
 
 	reads readQueue
 
+	// cut is where Raft's own log may end: what was heard since the last Work overwrites what
+	// log holds.
+	cut uint64
+	// askedTerm and askedUpTo are up to which of its reads a leader has asked to be confirmed.
+	askedTerm, askedUpTo uint64
 	// sealAt is the end of the log when conf was applied here: see sealed. To have an entry
 	// behind it, seal asks for one without content.
 	sealAt uint64
@@ -164,6 +170,7 @@ type RaftConfig struct {
 func newRaft(h *Host, c RaftConfig) (*Raft, error) {
 	r := &Raft{
 		host: h, c: c, conf: c.Conf, applied: c.Applied, appliedTerm: c.AppliedTerm, stamp: c.Stamp,
+		cut:  math.MaxUint64,
 		pins: make(map[uint64]uint64), strangers: make(map[uint64]ring.NodeID),
 	}
 	hard := c.Hard
@@ -234,7 +241,7 @@ func (r *Raft) mark() {
 
 // work does everything there is to do.
 func (r *Raft) work(fx *Effects) error {
-	r.dirty = false
+	r.dirty, r.cut = false, math.MaxUint64
 	if !r.recorded {
 		fx.Records = r.firstRecords(fx.Records)
 		fx.Sync = true
