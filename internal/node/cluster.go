@@ -145,7 +145,7 @@ func (n *Node) openCluster() error {
 	n.worker = newWorker(n, c.boot<<8)
 	t, err := transport.New(transport.Options{
 		Cluster: ring.NodeID(n.dir.Cluster), Node: c.self, Boot: c.boot, Listen: o.PeerAddr, TLS: o.TLS,
-		Resolve: n.resolve, Handler: (*peerHandler)(n), Admit: n.admitPeer, Refused: n.refusedByPeer,
+		Resolve: n.resolve, Handler: (*peerHandler)(n), Admit: n.admitPeer, Refused: n.refusedByPeer, Lost: n.framesLost,
 		Limits: transport.Limits{FrameBytes: int(max(n.opts.MaxRecordBytes, 16<<20)) + sendBytes + 1<<20},
 		Logger: n.logger,
 	})
@@ -214,6 +214,12 @@ func (n *Node) admitPeer(node ring.NodeID, _ uint64) error {
 		return fmt.Errorf("the node %v was removed from the cluster: it can come back with a new data directory and --join", node)
 	}
 	return nil
+}
+
+// framesLost has the leaders here find out what a node has, in place of going on from what
+// was sent to it.
+func (n *Node) framesLost(node ring.NodeID) {
+	n.worker.do(func() { n.worker.host.Unreachable(node) })
 }
 
 func (n *Node) refusedByPeer(err *transport.RefusedError) {

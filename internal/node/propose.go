@@ -73,8 +73,9 @@ type LeaderWaiter interface {
 
 // submitEach is SubmitAll for a node with peers: each part is a write of its own. It
 // is refused as a whole when any of it would be refused now; what is lost later is
-// told to the part's sink. The parts' partitions are locked.
-func (n *Node) submitEach(now int64, parts []Part) (uint64, error) {
+// told to the part's sink, by way of due if it is lost at once. The parts' partitions are
+// locked.
+func (n *Node) submitEach(now int64, parts []Part, due *tellings) (uint64, error) {
 	for i := range parts {
 		p := parts[i].Partition
 		switch {
@@ -90,7 +91,7 @@ func (n *Node) submitEach(now int64, parts []Part) (uint64, error) {
 		if part.Partition.mode.Load() != modeSolo {
 			err = n.propose(part.Partition, now, part.Entry, part.Sink)
 		} else {
-			err = n.submitSolo(part, now)
+			err = n.submitSolo(part, now, due)
 		}
 		if err == nil {
 			continue
@@ -99,14 +100,14 @@ func (n *Node) submitEach(now int64, parts []Part) (uint64, error) {
 			return 0, err
 		}
 		if part.Sink != nil { // the parts before it are on their way
-			part.Sink.Failed(err)
+			*due = append(*due, telling{w: part.Sink, err: err})
 		}
 	}
 	return 0, nil
 }
 
 // submitSolo is one part's share of submitEach on a partition without peers.
-func (n *Node) submitSolo(part *Part, now int64) error {
+func (n *Node) submitSolo(part *Part, now int64, due *tellings) error {
 	p := part.Partition
 	p.rec = p.prepare(now, part.Entry)
 	index := p.rec.Index
@@ -116,7 +117,7 @@ func (n *Node) submitSolo(part *Part, now int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = n.accept(p, index, pos, part.Entry, part.Sink)
+	_, err = n.accept(p, index, pos, part.Entry, part.Sink, due)
 	return err
 }
 

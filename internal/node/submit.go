@@ -26,6 +26,8 @@ func (n *Node) Partition(key []byte) *Partition {
 // that nothing was done and nothing will be. After the log's failure or the node's
 // it is that failure: the process is about to end.
 func (n *Node) Submit(p *Partition, now int64, entry []byte, sink Waiter) (pos uint64, err error) {
+	var due tellings
+	defer due.tell(n) // when p.mu is free again
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := n.admit(); err != nil {
@@ -44,11 +46,34 @@ func (n *Node) Submit(p *Partition, now int64, entry []byte, sink Waiter) (pos u
 			return 0, err
 		}
 	}
-	told, err := n.accept(p, index, pos, entry, sink)
+	told, err := n.accept(p, index, pos, entry, sink, &due)
 	if told {
 		pos = 0
 	}
 	return pos, err
+}
+
+// tellings are outcomes that are known while partitions are locked. Waiters are told when
+// they are not any more: what they do then may need a lock.
+type tellings []telling
+
+type telling struct {
+	w   Waiter
+	pos uint64 // to be settled before; 0: nothing
+	err error  // nil: it is done
+}
+
+func (ts *tellings) tell(n *Node) {
+	for _, t := range *ts {
+		if t.err == nil {
+			t.err = n.Settle(t.pos)
+		}
+		if t.err != nil {
+			t.w.Failed(t.err)
+			continue
+		}
+		t.w.Done()
+	}
 }
 
 // Part is one partition's share of a write that spans several.
@@ -67,16 +92,18 @@ func (n *Node) SubmitAll(now int64, parts []Part) (pos uint64, err error) {
 		invariants.Check(i == 0 || parts[i-1].Partition.Number < parts[i].Partition.Number, "parts are in the order of their partitions")
 		parts[i].Partition.mu.Lock()
 	}
+	var due tellings
 	defer func() {
 		for i := range parts {
 			parts[i].Partition.mu.Unlock()
 		}
+		due.tell(n)
 	}()
 	if err := n.admit(); err != nil || len(parts) == 0 {
 		return 0, err
 	}
 	if n.clustered.Load() {
-		return n.submitEach(now, parts)
+		return n.submitEach(now, parts, &due)
 	}
 	var few [64]*wal.Record // the default number of partitions: no allocation
 	recs := few[:min(len(parts), len(few))]
@@ -102,7 +129,7 @@ func (n *Node) SubmitAll(now int64, parts []Part) (pos uint64, err error) {
 	}
 	told := false
 	for i, part := range parts {
-		if told, err = n.accept(part.Partition, recs[i].Index, pos, part.Entry, part.Sink); err != nil {
+		if told, err = n.accept(part.Partition, recs[i].Index, pos, part.Entry, part.Sink, &due); err != nil {
 			return 0, err
 		}
 	}
@@ -146,8 +173,8 @@ func (n *Node) expect(p *Partition) {
 }
 
 // accept takes over an entry that the log has. told says that the sink's Done tells of
-// it, or has already. p.mu is held.
-func (n *Node) accept(p *Partition, index, pos uint64, entry []byte, sink Waiter) (told bool, err error) {
+// it, later or with due. p.mu is held.
+func (n *Node) accept(p *Partition, index, pos uint64, entry []byte, sink Waiter, due *tellings) (told bool, err error) {
 	p.group.Accept(entry)
 	if n.deferred {
 		p.waiting.push(index, pos, entry, sink)
@@ -160,10 +187,7 @@ func (n *Node) accept(p *Partition, index, pos uint64, entry []byte, sink Waiter
 	if !n.clustered.Load() || sink == nil || !sink.Later() {
 		return false, nil
 	}
-	if err := n.Settle(pos); err != nil {
-		return false, err
-	}
-	sink.Done()
+	*due = append(*due, telling{w: sink, pos: pos})
 	return true, nil
 }
 

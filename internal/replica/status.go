@@ -34,6 +34,7 @@ type Progress struct {
 	Active   bool // heard from within an election time-out
 	Learner  bool
 	Snapshot bool // it waits for a snapshot
+	Probing  bool // the leader is finding out what it has
 	// CaughtUp: it takes part in replication and lacks little.
 	CaughtUp bool
 }
@@ -80,7 +81,7 @@ func (h *Host) Progress(group uint32, f func(Progress)) {
 		active := r.active(id, &pr)
 		f(Progress{
 			ID: id, Match: pr.Match, Active: active, Learner: typ == raft.ProgressTypeLearner,
-			Snapshot: pr.State == tracker.StateSnapshot,
+			Snapshot: pr.State == tracker.StateSnapshot, Probing: pr.State == tracker.StateProbe,
 			CaughtUp: active && pr.State == tracker.StateReplicate && pr.Match+caughtUpWithin >= commit,
 		})
 	})
