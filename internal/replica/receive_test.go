@@ -125,7 +125,7 @@ func TestConfirmationsThatNobodyAskedForAreDropped(t *testing.T) {
 	}
 	confirm(9, 0, 0, 0, 0, 0, 0, 0)
 	w := &told{}
-	b.h.Read(testGroup, w)
+	b.h.Read(testGroup, w, true)
 	b.work()
 	confirm(2, 0, 0, 0, 0, 0, 0, 0)
 	if w.done {
