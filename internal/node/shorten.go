@@ -1,11 +1,13 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/meta"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/wal"
@@ -70,9 +72,13 @@ func (n *Node) recordStates() (err error) {
 	return n.log.Sync(n.snapshots.ctx)
 }
 
-// unchanged returns, by group, the partitions whose newest snapshot says it all.
+// unchanged returns the groups whose newest snapshot says it all, with their partitions; the
+// meta group has none.
 func (n *Node) unchanged() map[uint32]*Partition {
 	idle := make(map[uint32]*Partition)
+	if state, _ := n.meta.snapshotState(); n.cluster != nil && state.Index == n.meta.snapshotIndex.Load() {
+		idle[0] = nil
+	}
 	for _, p := range n.partitions {
 		p.mu.Lock()
 		if index := p.group.State().Index; index == p.snapshotIndex.Load() && p.waiting.size == 0 {
@@ -87,7 +93,7 @@ func (n *Node) unchanged() map[uint32]*Partition {
 	return idle
 }
 
-// unpin releases the log's oldest segments from partitions that are no longer
+// unpin releases the log's oldest segments from groups that are no longer
 // written to. Such a one has fewer snapshots than are kept, or older ones than the
 // log could do with, and would pin the log for ever. It is moved on by an entry
 // without effect and gets a fresh snapshot.
@@ -100,7 +106,7 @@ func (n *Node) unpin(idle map[uint32]*Partition) (bytes int64, err error) {
 	for {
 		pinning := n.log.Laggards()
 		for _, group := range pinning {
-			if idle[group] == nil {
+			if _, ok := idle[group]; !ok {
 				return bytes, nil
 			}
 		}
@@ -109,6 +115,10 @@ func (n *Node) unpin(idle map[uint32]*Partition) (bytes int64, err error) {
 		}
 		for _, group := range pinning {
 			size, err := n.moveOn(idle[group])
+			if errors.Is(err, errMetaStands) {
+				n.logger.Debug("the log cannot be shortened further now", "err", err)
+				return bytes, nil // another round will
+			}
 			if errors.Is(err, wal.ErrNoSpace) {
 				n.logger.Warn("the log cannot be shortened further for lack of space in it", "partition", group-1)
 				return bytes, nil
@@ -125,8 +135,21 @@ func (n *Node) unpin(idle map[uint32]*Partition) (bytes int64, err error) {
 	}
 }
 
-// moveOn gives a partition an entry without effect and a snapshot behind it.
+// errMetaStands: the meta group does not take an entry, for want of a majority.
+var errMetaStands = errors.New("the meta group takes no entry")
+
+// moveOn gives a partition, or the meta group, an entry without effect and a snapshot
+// behind it.
 func (n *Node) moveOn(p *Partition) (bytes int64, err error) {
+	if p == nil {
+		ctx, cancel := context.WithTimeout(n.snapshots.ctx, callPatience)
+		defer cancel()
+		// What the state says of this node already, so that it changes nothing.
+		if _, err := n.proposeMeta(ctx, &meta.UpdateMember{Node: n.cluster.describe()}); err != nil {
+			return 0, fmt.Errorf("%w: %w", errMetaStands, err)
+		}
+		return 0, n.snapshotMeta(n.snapshots.ctx)
+	}
 	if p.mode.Load() != modeSolo {
 		return 0, nil
 	}

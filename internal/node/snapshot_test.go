@@ -170,3 +170,27 @@ func TestTheLogsGrowthAsksForASnapshot(t *testing.T) {
 	grown("above the data's size", true)
 	closeNode(t, n)
 }
+
+// TestAnIdleMetaGroupDoesNotPinTheLog: what a cluster has agreed on about itself changes
+// rarely, and its records lie where the log begins.
+func TestAnIdleMetaGroupDoesNotPinTheLog(t *testing.T) {
+	for _, nodes := range []int{1, 3} {
+		c := startPeers(t, nodes, wal.Always)
+		c.settled(nodes)
+		value := strings.Repeat("v", 4<<10)
+		for range 12 {
+			for i := range 100 {
+				c.put(fmt.Sprint("key-", i), value)
+			}
+			for _, n := range c.nodes {
+				snapshotNow(t, n)
+			}
+		}
+		for i, n := range c.nodes {
+			// Those of the two rounds that snapshots are kept of, and prepared ones.
+			if st := n.log.Stats(); st.Segments > 14 {
+				t.Errorf("node %d of %d: the log still has %d segments after 12 rounds; laggards: %v", i, nodes, st.Segments, n.log.Laggards())
+			}
+		}
+	}
+}
