@@ -89,6 +89,8 @@ type cluster struct {
 	// mover's memory, the worker's own.
 	steps         map[uint32]step
 	begins, hands spacing // of moves that tidy, and of leaderships handed over
+	// learnerPatience is how long a learner may be silent whose node is not. The worker's own.
+	learnerPatience time.Duration
 	// arrived are snapshots that a group has accepted and that are about to be installed. The
 	// worker's own.
 	arrived map[uint32]arrival
@@ -138,6 +140,7 @@ func (n *Node) openCluster() error {
 		sending: make(chan struct{}, maxSending), control: make(chan struct{}, 1), steps: make(map[uint32]step),
 		begins: newSpacing(movesSpread, len(n.partitions), movesApart), hands: newSpacing(handsSpread, len(n.partitions), handsApart),
 	}
+	c.learnerPatience = learnerPatience
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.leaders.init(len(n.partitions) + 1)
 	n.cluster = c

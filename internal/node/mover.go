@@ -23,6 +23,9 @@ type step struct {
 	at       time.Time
 	handed   time.Time // leadership
 	reported uint64    // index of the configuration that was reported
+	// silent is a learner that is to vote and does not answer, since since.
+	silent uint64
+	since  time.Time
 }
 
 const (
@@ -133,14 +136,6 @@ func actual(c *replica.Configuration) []meta.Replica {
 // replicas have yet to catch up.
 func (w *worker) next(st *replica.Status, pl *meta.Placement) (c replica.Change, wait bool) {
 	have := st.Conf.Replicas()
-	wanted := func(id uint64) *meta.Replica {
-		for i := range pl.Target {
-			if pl.Target[i].ID == id {
-				return &pl.Target[i]
-			}
-		}
-		return nil
-	}
 	for _, t := range pl.Target {
 		if !slices.ContainsFunc(have, func(r replica.Replica) bool { return r.ID == t.ID }) {
 			c.Add = append(c.Add, replica.Replica{ID: t.ID, Node: t.Node})
@@ -151,6 +146,9 @@ func (w *worker) next(st *replica.Status, pl *meta.Placement) (c replica.Change,
 	}
 	ready, live := make(map[uint64]bool), map[uint64]bool{st.Replica: true}
 	w.host.Progress(st.Group, func(p replica.Progress) { ready[p.ID], live[p.ID] = p.CaughtUp, p.Active })
+	if id := w.lostLearner(st, pl, live, time.Now()); id != 0 {
+		return replica.Change{Remove: []uint64{id}}, false
+	}
 	voters, alive := 0, 0
 	for _, t := range pl.Target {
 		if t.Role == meta.Voter {
@@ -164,7 +162,7 @@ func (w *worker) next(st *replica.Status, pl *meta.Placement) (c replica.Change,
 		return replica.Change{}, true
 	}
 	for _, r := range have {
-		t := wanted(r.ID)
+		t := find(pl.Target, r.ID)
 		switch {
 		case t == nil:
 			if r.ID != st.Replica {
