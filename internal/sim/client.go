@@ -22,6 +22,8 @@ type client struct {
 	seen    map[uint32]uint64 // session tokens, by group
 	conns   map[int]*conn     // by node
 	values  int
+	shown   map[string]uint64 // versions that it was shown, by key, for compare-and-put
+	own     own
 
 	op      *operation // nil: none is under way
 	ids     uint64
@@ -56,7 +58,8 @@ type operation struct {
 	renewed  int
 	plain    bool  // it is to have no session
 	conn     *conn // whose session it has
-	place    int   // in the history
+	place    int   // in the history; -1: it is not in it
+	got      reply // the last
 }
 
 const (
@@ -74,6 +77,7 @@ func newClient(s *Sim, i int) *client {
 	return &client{
 		s: s, place: firstClient + i, rng: s.cfg.stream(streamClients + uint64(i)),
 		leaders: make(map[uint32]int), seen: make(map[uint32]uint64), groups: make(map[int]bool), fates: make(map[int]sent), conns: make(map[int]*conn),
+		shown: make(map[string]uint64),
 	}
 }
 
@@ -88,23 +92,29 @@ func (c *client) next() {
 		return
 	}
 	var op history.Op
-	if c.s.over {
+	var extra *extra
+	switch {
+	case c.s.over:
 		op = history.Op{Kind: history.Get, Key: c.reading[0]}
-	} else {
+	case c.rng.IntN(8) == 0:
+		op, extra = c.chooseExtra()
+	default:
 		op = c.choose()
 	}
 	op.Client = c.place - firstClient
-	group := uint32(ring.PartitionOf([]byte(op.Key), c.s.cfg.Partitions) + 1)
+	group := c.s.groupOf(op.Key)
 	c.ids++
 	o := &operation{
-		req:      &request{client: c.place, id: c.ids, group: group, op: op, token: c.seen[group]},
+		req:      &request{client: c.place, id: c.ids, group: group, op: op, token: c.seen[group], extra: extra},
 		deadline: c.s.now + callPatience, pause: pauseFirst,
 	}
 	c.op = o
 	c.s.tell(Event{Kind: "call", Node: c.place, Text: op.String()})
 	c.groups[int(group)] = true
-	o.place = c.s.rec.Len()
-	o.call = c.s.rec.Begin(op)
+	if o.place = -1; extra == nil {
+		o.place = c.s.rec.Len()
+		o.call = c.s.rec.Begin(op)
+	}
 	c.attempt(o)
 }
 
@@ -127,7 +137,9 @@ func (c *client) enlist(o *operation, r *request) {
 	cn.next++
 	r.session = command.Session{ID: cn.id, Seq: cn.next, Acked: cn.acked}
 	o.conn = cn
-	c.fates[o.place] = c.s.witness.expects(r.session, r.op.Kind)
+	if fate := c.s.witness.expects(r.session, r.op.Kind); o.place >= 0 {
+		c.fates[o.place] = fate
+	}
 }
 
 // choose draws an operation.
@@ -146,8 +158,22 @@ func (c *client) choose() history.Op {
 		return history.Op{Kind: history.Put, Key: key, Value: fmt.Sprintf("%d-%d", c.place-firstClient, c.values)}
 	case 4:
 		return history.Op{Kind: history.Delete, Key: key}
+	case 5, 6:
+		c.values++
+		return history.Op{Kind: history.CompareAndPut, Key: key, Expect: c.shown[key], Value: fmt.Sprintf("%d-%d", c.place-firstClient, c.values)}
 	}
 	return c.read(key)
+}
+
+// learn remembers the version that an outcome shows.
+func (c *client) learn(op history.Op, r history.Reply) {
+	switch {
+	case r.Outcome != history.OK:
+	case op.Kind == history.Delete, op.Kind == history.Get && !r.Found:
+		c.shown[op.Key] = 0
+	default:
+		c.shown[op.Key] = r.Version
+	}
 }
 
 func (c *client) read(key string) history.Op {
@@ -234,7 +260,7 @@ func (c *client) replied(a reply) {
 	if o == nil || o.req.id != a.id {
 		return // to an attempt that was given up
 	}
-	o.req = &request{client: o.req.client, group: o.req.group, op: o.req.op, session: o.req.session, token: o.req.token}
+	o.req = &request{client: o.req.client, group: o.req.group, op: o.req.op, session: o.req.session, token: o.req.token, extra: o.req.extra}
 	group := o.req.group
 	if cn := c.conns[o.to]; cn != nil && cn.at == 0 {
 		cn.timeMs, cn.at = a.nowMs, c.s.now // as its greeting would have told
@@ -274,6 +300,7 @@ func (c *client) replied(a reply) {
 	default:
 		c.leaders[group] = cmpOr(o.req.op.Kind.Writes(), o.to, c.leaders[group])
 		c.seen[group] = max(c.seen[group], a.index)
+		o.got = a
 		c.finish(o, a.result)
 		return
 	}
@@ -295,7 +322,12 @@ func (c *client) finish(o *operation, r history.Reply) {
 		r.Outcome = history.Failed
 	}
 	c.s.tell(Event{Kind: "reply", Node: c.place, Text: o.asked(r).String()})
-	o.call.End(r)
+	if o.place >= 0 {
+		o.call.End(r)
+	} else if !c.s.over || r.Outcome == history.OK {
+		o.req.extra.check(c, o, r.Outcome)
+	}
+	c.learn(o.req.op, r)
 	c.op = nil
 	if o.conn != nil && o.req.session.ID == o.conn.id {
 		o.conn.acked = o.req.session.Seq
@@ -325,4 +357,9 @@ func (o *operation) asked(r history.Reply) history.Op {
 	op := o.req.op
 	op.Reply = r
 	return op
+}
+
+// groupOf is the group of a key's partition.
+func (s *Sim) groupOf(key string) uint32 {
+	return uint32(ring.PartitionOf([]byte(key), s.cfg.Partitions) + 1)
 }

@@ -93,6 +93,7 @@ func (n *node) wallMs() int64 { return epochMs + n.s.now/milli + n.jumped }
 // clockMs is the process's time: the wall clock, unless that was set back or lies before a stamp in the log.
 func (n *node) clockMs() int64 {
 	n.clock = max(n.clock, n.wallMs())
+	n.s.witness.clock = max(n.s.witness.clock, n.clock)
 	return n.clock
 }
 

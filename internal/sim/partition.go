@@ -135,3 +135,16 @@ func (p *partition) hash() uint64 {
 	}
 	return h
 }
+
+// value returns a key's value, "" without one.
+func (p *partition) value(key string) string {
+	h := p.table.Hash([]byte(key))
+	s := p.table.Stripe(h)
+	s.Lock()
+	defer s.Unlock()
+	var e store.Entry
+	if !s.Find(h, []byte(key), &e) {
+		return ""
+	}
+	return string(e.Value)
+}

@@ -19,6 +19,7 @@ type request struct {
 	op      history.Op
 	session command.Session
 	token   uint64 // of session reads: the index that must be applied
+	extra   *extra // what is asked, if it is nothing that histories know
 }
 
 // reply is the answer.
@@ -29,6 +30,7 @@ type reply struct {
 	index  uint64
 	nowMs  int64 // the node's clock
 	result history.Reply
+	extraReply
 }
 
 // answer sends a client its reply.
@@ -73,6 +75,11 @@ func entryOf(r *request, now int64) []byte {
 		e = command.Begin(nil)
 	}
 	key := []byte(r.op.Key)
+	if r.extra != nil {
+		e = r.extra.entry(e, now)
+		command.SetStamp(e, now)
+		return e
+	}
 	switch r.op.Kind {
 	case history.Put:
 		e = command.AppendPut(e, key, []byte(r.op.Value), command.PutOp{})
@@ -98,6 +105,7 @@ type writeWaiter struct {
 func (w *writeWaiter) Result(_ int, r *command.Result) {
 	w.a.status = r.Status
 	w.a.result = resultOf(w.r.op.Kind, r)
+	w.a.expireAt = r.ExpireAt
 }
 
 // resultOf is a result as histories have it.
@@ -197,6 +205,10 @@ func (w *readWaiter) Failed(err error) { w.n.refuseRequest(w.r, err) }
 // look reads the table.
 func (n *node) look(p *partition, r *request) reply {
 	a := reply{status: wire.NotFound, index: p.applied, result: history.Reply{Outcome: history.OK, Node: strconv.Itoa(n.index)}}
+	if r.extra != nil && r.extra.look != nil {
+		r.extra.look(n, p, &a)
+		return a
+	}
 	key := []byte(r.op.Key)
 	h := p.table.Hash(key)
 	s := p.table.Stripe(h)
@@ -206,6 +218,7 @@ func (n *node) look(p *partition, r *request) reply {
 	if s.Find(h, key, &e) && !command.Expired(e.ExpireAt, n.clockMs()) {
 		a.status = wire.OK
 		a.result.Found, a.result.Got, a.result.Version = true, string(e.Value), e.Version
+		a.expireAt = e.ExpireAt
 	}
 	return a
 }

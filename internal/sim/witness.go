@@ -16,6 +16,8 @@ type witness struct {
 	groups  []seen
 	writes  map[sent]*fate
 	leaders map[term]int
+	clock   int64   // the latest that any node's clock has said
+	stamps  []int64 // by group: the latest log time of an entry that is committed
 	// What the run reached, for whoever asks whether it tests anything.
 	applied, installed, elections int
 }
@@ -47,7 +49,7 @@ type term struct {
 }
 
 func newWitness(s *Sim) *witness {
-	return &witness{s: s, groups: make([]seen, s.cfg.Partitions+1), writes: make(map[sent]*fate), leaders: make(map[term]int)}
+	return &witness{s: s, groups: make([]seen, s.cfg.Partitions+1), writes: make(map[sent]*fate), leaders: make(map[term]int), stamps: make([]int64, s.cfg.Partitions+1)}
 }
 
 // leads notes that a node leads a group: nobody else may have in that term.
@@ -89,6 +91,7 @@ func (w *witness) advances(p *partition, index, term uint64, _ *replica.Configur
 // applies notes an entry and returns the sink that sees its results.
 func (w *witness) applies(p *partition, index, term uint64, entry []byte, sink command.Sink) *watched {
 	e := w.note(p, index, term, fnvBytes(fnvOffset, entry)|1)
+	w.stamps[p.id] = max(w.stamps[p.id], command.Stamp(entry))
 	v := &watched{w: w, p: p, e: e, index: index, inner: sink, hash: fnvOffset}
 	if session, ok := command.EntrySession(entry); ok {
 		key := sent{session.ID, session.Seq}
