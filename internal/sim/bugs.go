@@ -6,7 +6,7 @@ const (
 	BugNoSync    = "no-sync"    // the log's fsync does nothing
 	BugNoSession = "no-session" // a repeated write is executed again
 	BugStale     = "stale-read" // a linearizable read is answered without asking a majority
-	BugLease     = "lease"      // a lease read does not look at the lease again after it has read
+	BugLease     = "lease"      // a leader believes in its lease for ten times as long
 )
 
 // Bugs are the names of all.

@@ -145,13 +145,13 @@ func (c *client) enlist(o *operation, r *request) {
 // choose draws an operation.
 func (c *client) choose() history.Op {
 	if c.rng.IntN(3) == 0 {
-		key := fmt.Sprintf("counter-%d", c.rng.IntN(4))
+		key := fmt.Sprintf("counter-%d", c.rng.IntN((c.s.cfg.Keys+1)/2))
 		if c.rng.IntN(3) > 0 {
 			return history.Op{Kind: history.Increment, Key: key, Delta: 1}
 		}
 		return c.read(key)
 	}
-	key := fmt.Sprintf("register-%d", c.rng.IntN(8))
+	key := fmt.Sprintf("register-%d", c.rng.IntN(c.s.cfg.Keys))
 	switch c.rng.IntN(10) {
 	case 0, 1, 2, 3:
 		c.values++

@@ -97,6 +97,7 @@ func (s *Sim) judged() history.History {
 		switch {
 		case f.at != 0 && f.result.Outcome == history.OK:
 			op.Reply, op.Return = f.result, max(f.at, op.Call)
+			op.Client = nobody + at // the client was not told: its session promises nothing about this
 		case f.at != 0:
 			op.Outcome, op.Return = history.Failed, max(f.at, op.Call)
 		case whole:
@@ -105,6 +106,9 @@ func (s *Sim) judged() history.History {
 	}
 	return h
 }
+
+// nobody is above the numbers of all clients.
+const nobody = 1_000_000
 
 // serves reports whether every group serves again: a client's write to each has succeeded.
 func (s *Sim) serves() bool {

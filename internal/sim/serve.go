@@ -145,16 +145,12 @@ func (n *node) read(p *partition, r *request) {
 			n.refuseRequest(r, replica.ErrNotLeader)
 			return
 		}
-		if r.op.Level == history.Lease && p.leased > n.nowMs()+leaseSpareMs {
+		if r.op.Level == history.Lease && p.leaseEnd() > n.nowMs()+leaseSpareMs {
 			term := p.term
-			// Between the grant and the look the process may stand still for long.
-			gap := n.s.lifeRand.IntN(50)
-			if n.s.faults.Pauses && n.s.lifeRand.IntN(20) == 0 {
-				gap = n.s.lifeRand.IntN(int(2500 * milli))
-			}
-			n.later(int64(gap), func() {
+			// Between the grant and the look the process may stand still.
+			n.later(int64(n.s.lifeRand.IntN(50)), func() {
 				a := n.look(p, r)
-				if n.s.cfg.Bug != BugLease && (p.leased <= n.nowMs() || p.term != term || !p.leads) {
+				if p.leaseEnd() <= n.nowMs() || p.term != term || !p.leads {
 					n.refuseRequest(r, replica.ErrNotLeader)
 					return
 				}
@@ -186,6 +182,14 @@ func (n *node) read(p *partition, r *request) {
 		}
 	}
 	n.answer(r, n.look(p, r))
+}
+
+// leaseEnd is until when, on the process's clock, reads need no round.
+func (p *partition) leaseEnd() int64 {
+	if p.n.s.cfg.Bug == BugLease && p.leased != 0 {
+		return p.leased + 10*tickMs*electionTicks
+	}
+	return p.leased
 }
 
 // leaseSpareMs is how much of a lease must be left for a read to begin under it.

@@ -16,7 +16,8 @@ type Config struct {
 	Seed       uint64
 	Nodes      int // default 3 to 5, by the seed
 	Partitions int // default 1 to 4, by the seed
-	Clients    int // default 4
+	Clients    int // default 3 to 8, by the seed
+	Keys       int // registers, and half as many counters; default 1 to 10, by the seed
 	// SafetyMs is how long faults come, LivenessMs how long the cluster may take to recover when they have ended.
 	// Defaults 8,000 and 15,000, of simulated time.
 	SafetyMs, LivenessMs int64
@@ -118,9 +119,11 @@ func newSim(cfg Config) *Sim {
 	}
 	// Drawn in any case, so that naming one setting does not change another.
 	nodes, partitions, faults := 3+2*(draw.IntN(4)/3), 1+draw.IntN(4), drawFaults(draw)
+	clients, keys := 3+draw.IntN(6), 1+draw.IntN(10)
 	set(&cfg.Nodes, nodes)
 	set(&cfg.Partitions, partitions)
-	set(&cfg.Clients, 4)
+	set(&cfg.Clients, clients)
+	set(&cfg.Keys, keys)
 	set(&cfg.Keep, 400)
 	if cfg.SafetyMs == 0 {
 		cfg.SafetyMs = 8000
