@@ -6,9 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/prakashpandey/vegadb"
+	"github.com/prakashpandey/vegadb/internal/admin"
 	"github.com/prakashpandey/vegadb/vegadbtest"
 )
 
@@ -119,4 +122,56 @@ func TestPeersProveWhoTheyAreByCertificate(t *testing.T) {
 	}
 	mustSay(t, "a certificate of somebody else", refused(t, onDisk(t.TempDir(), first.PeerAddr()), with(strangeCert, strangeKey, strangeCert)),
 		"cannot join a cluster", "certificate")
+}
+
+// The meta state has nobody's address any more, and nobody can be told: --join says where
+// to begin.
+func TestNodesThatHaveAllMovedFindEachOtherByJoin(t *testing.T) {
+	t.Parallel()
+	dirs := []string{t.TempDir(), t.TempDir(), t.TempDir()}
+	nodes := make([]*vegadb.Node, len(dirs))
+	start := func() {
+		seed := ""
+		for i, dir := range dirs {
+			nodes[i] = vegadbtest.Start(t, onDisk(dir, seed)) // at ports that nobody has heard of
+			seed = nodes[0].PeerAddr()
+		}
+	}
+	whole := func() {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			c := nodes[2].Facts().Cluster
+			if c != nil && c.Partitions.WithoutLeader+c.Partitions.Degraded == 0 && len(c.Members) == len(nodes) && c.Raft.Followers > 0 && everyMemberAt(c, nodes) {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the cluster is not whole: %+v", c)
+			}
+		}
+	}
+	start()
+	whole()
+	var stops sync.WaitGroup
+	for _, node := range nodes {
+		stops.Go(func() { vegadbtest.Stop(t, node) })
+	}
+	stops.Wait()
+	start()
+	whole()
+}
+
+// everyMemberAt reports whether the members are known to be up where the nodes are.
+func everyMemberAt(c *admin.Cluster, nodes []*vegadb.Node) bool {
+	at := map[string]bool{}
+	for i := range c.Members {
+		if c.Members[i].State == "active" {
+			at[c.Members[i].PeerAddr] = true
+		}
+	}
+	for _, node := range nodes {
+		if !at[node.PeerAddr()] {
+			return false
+		}
+	}
+	return true
 }

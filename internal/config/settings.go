@@ -134,7 +134,7 @@ func peerSettings() []*Setting {
 		{
 			Name: "join", Group: groupCluster, Example: "10.0.0.1:8344,10.0.0.2:8344",
 			Help:   "peer addresses of members of the cluster that a new node joins",
-			Detail: "Only a node with a new data directory needs it; later it finds its peers by itself.",
+			Detail: "Needed by a node with a new data directory; later it finds its peers by itself, and looks for them here when all have changed their addresses at once.",
 			bind:   func(c *Server) value { return stringValue{&c.Join, "host:port,…"} },
 		},
 		{

@@ -53,6 +53,9 @@ type cluster struct {
 	self      ring.NodeID
 	// peers are addresses known from elsewhere than the meta state, by node.
 	peers sync.Map
+	// hints are addresses at which silent peers are looked for: see seek.go.
+	hints  sync.Map
+	sought time.Time // when the seeds were last asked; runMembership's
 	// Addresses of this node, as others are told. Set before Load.
 	addr, adminAddr string
 
@@ -201,6 +204,9 @@ func (n *Node) resolve(node ring.NodeID) (string, bool) {
 				if addr := s.(*sign).addr.Load(); addr != nil {
 					return *addr, true
 				}
+			}
+			if addr, ok := n.hint(node); ok {
+				return addr, true
 			}
 			return m.PeerAddr, true
 		}

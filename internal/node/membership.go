@@ -24,6 +24,7 @@ import (
 type clusterInfo struct {
 	Cluster    ring.NodeID `json:"cluster"`
 	Partitions int         `json:"partitions"`
+	Node       ring.NodeID `json:"node"` // who answers
 }
 
 // verdict is what became of a command, for another node.
@@ -288,7 +289,7 @@ func (h *peerHandler) Call(ctx context.Context, from ring.NodeID, kind uint8, bo
 	}
 	switch kind {
 	case callInfo:
-		return json.Marshal(clusterInfo{ring.NodeID(n.dir.Cluster), len(n.partitions)})
+		return json.Marshal(clusterInfo{ring.NodeID(n.dir.Cluster), len(n.partitions), n.cluster.self})
 	case callJoin:
 		return n.answerJoin(ctx, body)
 	case callAnnounce:
@@ -443,6 +444,7 @@ func (n *Node) runMembership() {
 		case <-tick.C:
 		}
 		n.feel()
+		n.seek()
 		if !noted && round%25 == 0 {
 			noted = n.noteCompany()
 		}
