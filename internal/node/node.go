@@ -95,6 +95,7 @@ type Node struct {
 	// them, and while those of a replica that is gone are removed with its floors.
 	shortening sync.Mutex
 	snapshots  snapshotter
+	images     images
 	backups    backups
 	expired    atomic.Uint64
 	refused    atomic.Uint64 // writes refused at the memory limit

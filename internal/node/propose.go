@@ -112,7 +112,13 @@ func (n *Node) submitSolo(part *Part, now int64, due *tellings) error {
 	p.rec = p.prepare(now, part.Entry)
 	index := p.rec.Index
 	n.expect(p)
-	pos, err := n.log.Append(&p.rec)
+	var pos uint64
+	var err error
+	if part.own {
+		pos, err = n.log.AppendReserved(&p.rec)
+	} else {
+		pos, err = n.log.Append(&p.rec)
+	}
 	p.rec.Payload = nil
 	if err != nil {
 		return err

@@ -200,8 +200,8 @@ func (n *Node) replayLog(ctx context.Context, loaded []snapshot.Loaded) error {
 	log, err := wal.Open(wal.Options{
 		FS: n.fs, Dir: n.dir.LogDir(),
 		SegmentBytes: n.opts.LogSegmentBytes, MaxRecordBytes: n.opts.MaxRecordBytes, QueueBytes: n.opts.LogQueueBytes,
-		ReserveBytes: logReserve(n.opts.LogSegmentBytes, len(n.partitions)),
-		Policy:       n.opts.Durability, Clock: n.opts.Clock, Logger: n.logger,
+		ReserveBytes: logReserve(n.opts.LogSegmentBytes, len(n.partitions)), SpareBytes: n.spareBytes, OnNoSpace: n.cramped,
+		Policy: n.opts.Durability, Clock: n.opts.Clock, Logger: n.logger,
 		OnDurable: n.onDurable,
 		OnFatal:   func(err error) { n.fatal("write the log", err) },
 	}, func(rec wal.Record) error {
@@ -228,7 +228,7 @@ func (n *Node) replayLog(ctx context.Context, loaded []snapshot.Loaded) error {
 		return fmt.Errorf("recover the log in %s: %w", n.dir.LogDir(), err)
 	}
 	n.log = log
-	n.snapshots.logMark = -applied // what no snapshot holds counts as grown already
+	n.snapshots.logMark.Store(-applied) // what no snapshot holds counts as grown already
 	return nil
 }
 

@@ -23,20 +23,16 @@ func (n *Node) truncateLog() error {
 	if err != nil {
 		return err
 	}
+	n.images.note(infos)
 	floors := make(map[uint32]uint64, len(n.partitions))
 	for _, p := range n.partitions {
 		if index := snapshot.JoinIndex(infos, groupID(p.Number), n.opts.SnapshotKeep); index > 0 {
 			floors[groupID(p.Number)] = index
 		}
 	}
-	recorded := uint64(math.MaxUint64)
 	if n.cluster != nil {
 		if index := snapshot.JoinIndex(infos, 0, n.opts.SnapshotKeep); index > 0 {
 			floors[0] = index
-		}
-		recorded = n.log.AppendedPos()
-		if err := n.recordStates(); err != nil {
-			return err
 		}
 	}
 	if err := n.dir.SetFloors(floors); err != nil {
@@ -44,6 +40,16 @@ func (n *Node) truncateLog() error {
 	}
 	for group, index := range floors {
 		n.log.SetFloor(group, index)
+	}
+	if !n.log.Truncatable() {
+		return nil // and nothing is written in vain: a full disk has no room for that
+	}
+	recorded := uint64(math.MaxUint64)
+	if n.cluster != nil {
+		recorded = n.log.AppendedPos()
+		if err := n.recordStates(); err != nil {
+			return err
+		}
 	}
 	_, err = n.log.TruncateBefore(recorded)
 	return err
@@ -155,7 +161,7 @@ func (n *Node) moveOn(p *Partition) (bytes int64, err error) {
 	}
 	done := make(ownWait, 1)
 	entry := command.AppendClock(command.Begin(nil))
-	if err := n.submitAndWait(n.snapshots.ctx, []Part{{Partition: p, Entry: entry, Sink: done}}, done); err != nil {
+	if err := n.submitAndWait(n.snapshots.ctx, []Part{{Partition: p, Entry: entry, Sink: done, own: true}}, done); err != nil {
 		return 0, err
 	}
 	return n.snapshotPartition(p)

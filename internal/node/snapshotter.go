@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/snapshot"
@@ -18,6 +20,10 @@ const snapshotCheckEvery = time.Second
 // snapshotRetryAfter is how long it waits after a failure: a full disk should
 // not be asked every second for a whole snapshot.
 const snapshotRetryAfter = 30 * time.Second
+
+// crampedRetryAfter is how long it waits after rounds that have not helped a log that gets
+// no room on the disk.
+const crampedRetryAfter = 5 * time.Second
 
 // ErrNotPersistent is returned by Snapshot when the node keeps nothing on disk.
 var ErrNotPersistent = errors.New("the node keeps nothing on disk (in-memory): there is no place for a snapshot")
@@ -50,8 +56,8 @@ type snapshotter struct {
 	closed  bool           // guarded by mu
 	// logMark is the log's RecordBytes as of the last round that came to its end:
 	// what lies behind it is in snapshots. Below zero after a start, by what was
-	// replayed. Used by the snapshotter's goroutine alone.
-	logMark int64
+	// replayed. Written by the snapshotter's goroutine alone.
+	logMark atomic.Int64
 	pacer   *snapshot.Pacer
 }
 
@@ -114,19 +120,38 @@ func (n *Node) runSnapshotter() {
 	tick := time.NewTicker(snapshotCheckEvery)
 	defer tick.Stop()
 	var notBefore time.Time
+	vain := 0                      // rounds that have not helped a log that gets no room
+	left := uint64(math.MaxUint64) // free space when the last round failed for lack of it
 	for {
 		select {
 		case <-n.stop:
 			return
 		case <-n.snapshots.request:
 		case <-tick.C:
-			if !n.logHasGrown() || n.opts.Clock().Before(notBefore) {
+			due := n.logHasGrown() || n.isCramped()
+			if !due || n.opts.Clock().Before(notBefore) && !n.hasMoreSpace(left) {
 				continue
 			}
 		}
-		if err := n.snapshotRound(); err != nil && n.snapshots.ctx.Err() == nil {
+		err := n.snapshotRound()
+		if err != nil && n.snapshots.ctx.Err() == nil {
 			n.logger.Error("snapshot failed; the log is kept, so nothing is lost", "err", err)
-			notBefore = n.opts.Clock().Add(snapshotRetryAfter)
+		}
+		// A log that gets no room may take as many rounds as snapshots are kept: it goes as far as the oldest of them.
+		vain++
+		left = math.MaxUint64
+		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+			left, _ = n.fs.Free(n.dir.SnapshotDir())
+		}
+		switch cramped := n.isCramped(); {
+		case err != nil:
+			notBefore, vain = n.opts.Clock().Add(snapshotRetryAfter), 0
+		case cramped && vain >= n.opts.SnapshotKeep:
+			notBefore, vain = n.opts.Clock().Add(crampedRetryAfter), 0
+		case cramped:
+			n.cramped()
+		default:
+			vain = 0
 		}
 	}
 }
@@ -134,7 +159,7 @@ func (n *Node) runSnapshotter() {
 // logHasGrown reports whether the log since the last snapshot exceeds the larger
 // of the configured size and the data's size.
 func (n *Node) logHasGrown() bool {
-	grown := int64(n.log.Stats().RecordBytes) - n.snapshots.logMark
+	grown := int64(n.log.Stats().RecordBytes) - n.snapshots.logMark.Load()
 	return n.opts.SnapshotLogBytes > 0 && grown > max(n.opts.SnapshotLogBytes, n.memory.Used())
 }
 
@@ -211,7 +236,7 @@ func (n *Node) snapshotRound() (err error) {
 		return err
 	}
 	bytes += size
-	n.snapshots.logMark = mark
+	n.snapshots.logMark.Store(mark)
 	return nil
 }
 

@@ -36,6 +36,10 @@ type arrival struct {
 	meta snapshot.Meta
 }
 
+// sendAgainAfter is how long it takes until a snapshot that was not sent is asked for
+// again.
+const sendAgainAfter = time.Second
+
 // startSending sends a snapshot in the background. On the worker.
 func (n *Node) startSending(s replica.SendSnapshot) {
 	n.wg.Add(1)
@@ -49,6 +53,10 @@ func (n *Node) startSending(s replica.SendSnapshot) {
 		}
 		if err != nil && n.cluster.ctx.Err() == nil {
 			n.logger.Warn("a snapshot was not sent; it is tried again", "group", s.Group, "to", s.Node, "err", err)
+			select { // Raft would ask for it again at once, and a full disk, say, stays full for a while
+			case <-time.After(sendAgainAfter):
+			case <-n.cluster.ctx.Done():
+			}
 		}
 		n.worker.do(func() { n.worker.host.SnapshotSent(s.Group, s.To, err == nil) })
 	}()
@@ -133,6 +141,9 @@ func (h *peerHandler) Snapshot(ctx context.Context, from ring.NodeID, header []b
 	to, sender, term := binary.LittleEndian.Uint64(header[4:]), binary.LittleEndian.Uint64(header[12:]), binary.LittleEndian.Uint64(header[20:])
 	if err := n.wants(group, to, term, math.MaxUint64); err != nil {
 		return err
+	}
+	if free, err := n.fs.Free(n.dir.SnapshotDir()); err == nil && free < uint64(max(size, 0)) {
+		return fmt.Errorf("the disk of this node has %d bytes left, the snapshot takes %d", free, size)
 	}
 	var conf *replica.Configuration
 	release := func() {}

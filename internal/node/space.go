@@ -53,7 +53,7 @@ func (w *worker) lookAtSpace() {
 	full := len(w.backlog) > 0
 	if limited {
 		w.space, w.tight = free, left < reserve/2
-		full = full || was || free < reserve/4
+		full = full || free < reserve/4 || was && free < reserve
 	}
 	if full == was {
 		return

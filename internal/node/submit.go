@@ -81,6 +81,7 @@ type Part struct {
 	Partition *Partition
 	Entry     []byte // no two parts may share it: each gets its own stamp
 	Sink      Waiter
+	own       bool // it is the node's own, to make room: it may use the log's reserve
 }
 
 // SubmitAll is Submit for a write that spans partitions: one append, so that
@@ -119,7 +120,11 @@ func (n *Node) SubmitAll(now int64, parts []Part) (pos uint64, err error) {
 		for i := range parts {
 			n.expect(parts[i].Partition)
 		}
-		pos, err = n.log.Append(recs...)
+		if parts[0].own {
+			pos, err = n.log.AppendReserved(recs...)
+		} else {
+			pos, err = n.log.Append(recs...)
+		}
 		for _, rec := range recs {
 			rec.Payload = nil
 		}

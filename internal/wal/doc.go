@@ -81,6 +81,12 @@
 // A header that does not verify, or a number missing between two files, is always damage: a file gets its name
 // after its header and size are durable, and files come and go one after the other.
 //
+// # Full disks
+//
+// A segment's blocks are allocated before it takes part, so an append that was admitted finds its room. On a full disk
+// the last of that room is kept for [Log.AppendReserved], and no segment is made of the space that Options.SpareBytes
+// says others need. [Log.Room] says what is left.
+//
 // # Assumptions about the disk
 //
 //  1. After fsync has returned without error, the data stays until overwritten.

@@ -48,7 +48,8 @@ type Log struct {
 
 	// Preparation; see prepare.go. Guarded by mu.
 	wantSegment bool       // an append was refused for lack of room
-	noSpace     bool       // the last attempt to prepare a segment met a full disk
+	noSpace     bool       // the last attempt to prepare a segment that is needed met a full disk
+	modest      bool       // the disk has no room for segments beyond those that are needed
 	zeroing     zeroRange  // being overwritten with zeros right now
 	zeroed      *sync.Cond // signalled when zeroing ends; uses mu
 

@@ -57,8 +57,11 @@ type Options struct {
 	// quarter of a segment. Default 0.
 	ReserveBytes int64
 	// SpareBytes says how much of the disk must be left free when a segment has been made: for snapshots, without
-	// which the log could never become shorter. Called by a goroutine of the log's. May be nil: nothing.
-	SpareBytes func() int64
+	// which the log could never become shorter; appended is the size of all records since Open. OnNoSpace is called
+	// when there is no room for a segment any more. Both are called by a goroutine of the log's, maybe before Open has
+	// returned, and must not wait for the log. May be nil.
+	SpareBytes func(appended int64) int64
+	OnNoSpace  func()
 	Policy     SyncPolicy
 	// OnDurable is called after everything up to pos has become durable, with ascending positions, always
 	// from the same goroutine. The next sync waits for it to return, so it must not wait for the log. May be nil.

@@ -105,12 +105,23 @@ func (l *Log) needsSegment() bool {
 	}
 	most := 2 * max(l.o.QueueBytes, l.o.SegmentBytes)
 	want := max(l.o.SegmentBytes/2, min(l.sinceOpen, most-l.o.SegmentBytes))
-	if l.wantSegment {
+	switch {
+	case l.modest:
+		return l.mustHaveSegment()
+	case l.wantSegment:
 		want = most
 	}
-	spares := int64(len(l.segments) - 1 - l.tailAt)
-	return l.tail().capacity-l.tailEnd+spares*l.o.SegmentBytes < want
+	return l.ahead() < want
 }
+
+// ahead is how much is prepared. Requires mu.
+func (l *Log) ahead() int64 {
+	spares := int64(len(l.segments) - 1 - l.tailAt)
+	return l.tail().capacity - l.tailEnd + spares*l.o.SegmentBytes
+}
+
+// mustHaveSegment tells whether another segment is more than something to have in good time. Requires mu.
+func (l *Log) mustHaveSegment() bool { return l.wantSegment || l.ahead() < l.o.SegmentBytes/2 }
 
 // addSegment prepares a segment. Lack of space is not an error: it is remembered, and tried again later.
 func (l *Log) addSegment(number uint64) (worked bool, err error) {
@@ -123,17 +134,25 @@ func (l *Log) addSegment(number uint64) (worked bool, err error) {
 		return false, fmt.Errorf("prepare log: %w", err)
 	}
 	l.mu.Lock()
+	if full && !l.mustHaveSegment() {
+		l.modest = true
+		l.mu.Unlock()
+		return false, nil
+	}
 	changed := l.noSpace != full
 	l.noSpace = full
 	if !full {
-		l.wantSegment = false
+		l.wantSegment, l.modest = false, false
 		l.segments = append(l.segments, s)
 	}
 	l.mu.Unlock()
 	switch {
 	case changed && full:
-		l.o.Logger.Error("no space for another log segment: writes will be refused when the present one is full",
+		l.o.Logger.Warn("no space for another log segment: unless a snapshot makes room, writes will be refused when the present one is full",
 			"segmentBytes", l.o.SegmentBytes, "error", err)
+		if l.o.OnNoSpace != nil {
+			l.o.OnNoSpace()
+		}
 	case changed:
 		l.o.Logger.Info("there is space for the log again")
 	}
@@ -145,7 +164,10 @@ func (l *Log) spare() error {
 	if l.o.SpareBytes == nil {
 		return nil
 	}
-	spare := l.o.SpareBytes()
+	l.mu.Lock()
+	appended := int64(l.recordBytes)
+	l.mu.Unlock()
+	spare := l.o.SpareBytes(appended)
 	free, err := l.o.FS.Free(l.o.Dir)
 	if err != nil || free >= uint64(l.o.SegmentBytes+spare) { // who does not know how much is free finds out by trying
 		return nil

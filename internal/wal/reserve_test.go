@@ -61,7 +61,9 @@ func TestASegmentIsNotMadeOfWhatIsKeptForSnapshots(t *testing.T) {
 		disk := vfs.NewMem()
 		o := small(disk, Always)
 		spare := int64(50_000)
-		o.SpareBytes = func() int64 { return spare }
+		o.SpareBytes = func(int64) int64 { return spare }
+		told := 0
+		o.OnNoSpace = func() { told++ }
 		l, _ := mustOpen(t, o)
 		synctest.Wait()
 		disk.SetLimit(disk.Used() + o.SegmentBytes + spare - 1)
@@ -71,8 +73,8 @@ func TestASegmentIsNotMadeOfWhatIsKeptForSnapshots(t *testing.T) {
 			l.Kick()
 			synctest.Wait()
 		}
-		if free, _ := disk.Free(""); !errors.Is(err, ErrNoSpace) || free < uint64(spare) {
-			t.Fatalf("%v with %d bytes free", err, free)
+		if free, _ := disk.Free(""); !errors.Is(err, ErrNoSpace) || free < uint64(spare) || told != 1 {
+			t.Fatalf("%v with %d bytes free, told %d times", err, free, told)
 		}
 		spare--
 		time.Sleep(2 * spaceRetry) // the bubble's clock

@@ -65,6 +65,9 @@ func (l *Log) oldest() *segment {
 // many it removed. Each removal is durable before the next begins: a crash leaves no gap.
 func (l *Log) Truncate() (removed int, err error) { return l.TruncateBefore(math.MaxUint64) }
 
+// Truncatable reports whether Truncate would remove anything.
+func (l *Log) Truncatable() bool { return l.oldest() != nil && len(l.Laggards()) == 0 }
+
 // TruncateBefore is Truncate, but for segments with anything that was appended after position pos. Records of index 0
 // belong to no floor: whoever needs what they say appends them again, and keeps the place with this. They may have come to
 // lie at the very end of a segment that is otherwise of no more use.
@@ -107,4 +110,5 @@ func (l *Log) forget(s *segment) {
 	}
 	l.segments = append([]*segment(nil), l.segments[1:]...)
 	l.tailAt--
+	l.modest = false
 }
