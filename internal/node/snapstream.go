@@ -170,6 +170,9 @@ func (h *peerHandler) Snapshot(ctx context.Context, from ring.NodeID, header []b
 		// that, too. See checkWhole.
 		return n.log.Sync(ctx)
 	}})
+	if errors.Is(err, errHasIt) {
+		return nil // the leader goes on behind it: told of a failure, it would send the same again, and again
+	}
 	if err != nil {
 		n.cluster.transfers.receiveFailed.Add(1)
 		return err
@@ -189,15 +192,22 @@ func (h *peerHandler) Snapshot(ctx context.Context, from ring.NodeID, header []b
 	return nil
 }
 
+// errHasIt says that a replica has what a snapshot would bring it: it lost no more than its leader's memory of that.
+var errHasIt = errors.New("the replica has all of it already")
+
 // wants says why a snapshot up to index is of no use to a replica here.
 func (n *Node) wants(group uint32, to, term, index uint64) error {
-	wanted := false
+	wanted, hasIt := false, false
 	n.worker.ask(func() {
 		st, ok := n.worker.host.Status(group)
-		wanted = ok && st.Replica == to && !st.Installing && st.Term <= term && st.Commit < index
+		wanted = ok && st.Replica == to && !st.Installing && st.Term <= term
+		hasIt = wanted && st.Commit >= index
 	})
-	if !wanted {
+	switch {
+	case !wanted:
 		return n.noUse(group, to)
+	case hasIt:
+		return errHasIt
 	}
 	return nil
 }
