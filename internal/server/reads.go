@@ -308,7 +308,8 @@ func (s *Session) serveRead(w *wait) {
 	req := &s.native.req
 	*req = w.native.req
 	req.Body = w.read.body
-	s.native.began, s.native.waited = time.Now(), time.Since(w.began)
+	s.native.began = time.Now()
+	s.native.waited = s.native.began.Sub(w.began)
 	err := w.read.refusal()
 	if err == nil && req.Flags&wire.FlagDeadline != 0 && s.native.waited > time.Duration(req.DeadlineMs)*time.Millisecond {
 		err = errDeadline
