@@ -46,6 +46,8 @@
 //     before, and halts the host where it shows that somebody has forgotten something.
 //   - A proposal is answered once: with its results when it is applied, or as lost
 //     when that is sure, or as unknown.
+//   - A read has leave when a majority has said, after it came, that it follows this leader
+//     in this term (rounds.go, docs/decisions/0020), and what was committed by then is applied.
 //   - A lease is given up before leadership is handed over, and begins before the round
 //     that proves it was sent. A replica that has just started gives no vote for an
 //     election time-out.

@@ -25,6 +25,8 @@ import (
 //
 // What it does not do is to have the voters wait another election time-out: a round
 // begins no lease. A read that is to begin one takes Raft's way: see Host.Read.
+//
+// docs/decisions/0020 has the argument in full.
 
 // Round is a leader's question to a node, or the answer to it.
 type Round struct {
