@@ -10,4 +10,7 @@
 //
 // The rules are a table in layers.go. They are checked from the source text alone (go/parser), so the test needs
 // no network and no build. A package that is not in the table fails the test: whoever adds one decides its layer.
+//
+// Pages are held to what they say of the source: links lead somewhere, tests that they name exist, and
+// docs/reliability.md lists every fault with a command that runs its tests.
 package archtest
