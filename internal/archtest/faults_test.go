@@ -105,7 +105,8 @@ func TestAFaultThatIsMissingOrUnprovedIsNoticed(t *testing.T) {
 		"a column too few":    strings.Replace(row, " holds |", "", 1),
 		"not said":            strings.Replace(row, "pass", "", 1),
 	} {
-		if wrong := faultProblems(strings.Replace(sound, row, instead, 1), packages); len(wrong) == 0 {
+		changed := strings.Replace(sound, row+"\n", strings.TrimLeft(instead+"\n", "\n"), 1)
+		if wrong := faultProblems(changed, packages); len(wrong) == 0 {
 			t.Errorf("%s: not noticed", name)
 		}
 	}
