@@ -13,7 +13,7 @@ var layers = [][]string{
 	{"."},
 	{"internal/server", "internal/admin"},
 	{"internal/node"},
-	{"internal/datadir", "internal/transport"},
+	{"internal/datadir", "internal/transport", "internal/mover"},
 	{"internal/replica", "internal/meta", "internal/wal", "internal/snapshot"},
 	{"internal/command"},
 	{"internal/store", "internal/ring", "internal/wire", "internal/resp"},
@@ -47,7 +47,7 @@ var aside = map[string][]string{
 	"internal/clustertest": {"client", "internal/checker", "internal/history", "internal/ring", "internal/wire", "internal/invariants"},
 	"test":                 {},
 	// The simulator runs the product's packages in a world of its own.
-	"internal/sim": {"internal/replica", "internal/meta", "internal/wal", "internal/snapshot", "internal/datadir", "internal/command",
+	"internal/sim": {"internal/replica", "internal/meta", "internal/mover", "internal/wal", "internal/snapshot", "internal/datadir", "internal/command",
 		"internal/store", "internal/ring", "internal/wire", "internal/vfs", "internal/history"},
 	"internal/sim/cmd": {"internal/sim"},
 }
@@ -87,6 +87,7 @@ var siblings = map[string][]string{
 // in through constructors and arguments. Only non-test files are judged.
 var purity = map[string][]string{
 	"internal/replica":  {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "io/ioutil"},
+	"internal/mover":    {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "sync"},
 	"internal/meta":     {"os", "net", "time", "math/rand", "math/rand/v2", "crypto/rand"},
 	"internal/command":  {"os", "net", "math/rand", "math/rand/v2", "crypto/rand"},
 	"internal/wire":     {"os", "net", "math/rand", "math/rand/v2"},

@@ -262,9 +262,7 @@ func (n *Node) answerHold(body []byte) error {
 // hold keeps a group from being handed to a replica that is preferred, for a while.
 // On the worker.
 func (n *Node) hold(group uint32) {
-	s := n.cluster.steps[group]
-	s.handed = time.Now().Add(holdTransfer)
-	n.cluster.steps[group] = s
+	n.cluster.mover.Hold(group, time.Now().Add(holdTransfer))
 }
 
 // answerTransfer begins to hand a partition that this node leads to another. It stays

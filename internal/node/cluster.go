@@ -17,6 +17,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/prakashpandey/vegadb/internal/meta"
+	"github.com/prakashpandey/vegadb/internal/mover"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/transport"
@@ -89,11 +90,7 @@ type cluster struct {
 	control   chan struct{}   // wakes the controller
 	ctx       context.Context // ends with Close
 	cancel    context.CancelFunc
-	// mover's memory, the worker's own.
-	steps         map[uint32]step
-	begins, hands spacing // of moves that tidy, and of leaderships handed over
-	// learnerPatience is how long a learner may be silent whose node is not. The worker's own.
-	learnerPatience time.Duration
+	mover     *mover.Mover // the worker's own
 	// arrived are snapshots that a group has accepted and that are about to be installed. The
 	// worker's own.
 	arrived map[uint32]arrival
@@ -140,10 +137,9 @@ func (n *Node) openCluster() error {
 	c := &cluster{
 		o: *o, boot: binary.LittleEndian.Uint64(boot[:]) | 1, self: ring.NodeID(n.dir.Node),
 		resting: make(map[ring.NodeID]bool), fullPeers: make(map[ring.NodeID]bool), arrived: make(map[uint32]arrival), gone: make(map[uint32]uint64),
-		sending: make(chan struct{}, maxSending), control: make(chan struct{}, 1), steps: make(map[uint32]step),
-		begins: newSpacing(movesSpread, len(n.partitions), movesApart), hands: newSpacing(handsSpread, len(n.partitions), handsApart),
+		sending: make(chan struct{}, maxSending), control: make(chan struct{}, 1),
+		mover: mover.New(len(n.partitions)),
 	}
-	c.learnerPatience = learnerPatience
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.leaders.init(len(n.partitions) + 1)
 	n.cluster = c
@@ -403,11 +399,10 @@ func (n *Node) welcome(m *replica.Message) {
 	}
 	p := n.partitions[m.Group-1]
 	pl := view.Group(uint64(m.Group))
-	wanted := slices.ContainsFunc(pl.Target, func(r meta.Replica) bool { return r.Node == n.cluster.self && r.ID == to })
 	n.cluster.mu.Lock()
 	gone := n.cluster.gone[m.Group]
 	n.cluster.mu.Unlock()
-	if !wanted || to <= gone || p.mode.Load() != modeAbsent {
+	if p.mode.Load() != modeAbsent || !mover.Welcome(pl, n.cluster.self, to, gone) {
 		return
 	}
 	if err := n.addRaft(p, replica.HardState{Replica: to}, nil, false); err != nil {

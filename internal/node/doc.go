@@ -175,7 +175,8 @@
 //	space                              what goes on when a disk is full
 //	cluster, meta, membership,         peers, the meta group's replica, what they are told
 //	contact, controller
-//	leaders, mover, spacing            who leads what; replicas on their way
+//	leaders, mover                     who leads what; replicas on their way: what package
+//	                                   mover decides
 //	snapshotter, shorten, snapstream,  snapshot files and the log before them
 //	backup
 //	logclock, sweeper, keyspace        time, expiry, everything at once

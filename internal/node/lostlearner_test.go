@@ -14,7 +14,7 @@ func TestATargetWithAReplicaThatItsNodeHasDroppedResolves(t *testing.T) {
 	c := startPeers(t, 3, wal.Always)
 	c.settled(3)
 	for _, n := range c.nodes {
-		n.worker.ask(func() { n.cluster.learnerPatience = time.Second })
+		n.worker.ask(func() { n.cluster.mover.LearnerPatience = time.Second })
 	}
 	const group = 1
 	node, _, _ := c.follower(group - 1)

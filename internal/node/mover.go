@@ -3,47 +3,27 @@ package node
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/meta"
+	"github.com/prakashpandey/vegadb/internal/mover"
 	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
 
-// The leader of each group drives it to its target in the meta state, a step at a
-// time: new replicas as learners; when they have caught up, one change that makes them
-// voters and removes the old ones; then it reports what is. All that is remembered
-// is in the group's configuration and in the meta state, so whoever leads next goes on.
+// What is to be done with a group that this node leads is decided by package mover, a step at a time; here it is carried
+// out.
 
-// step is when a group's configuration or leader was last changed by this node.
-type step struct {
-	conf     uint64 // index of the configuration that it started from
-	at       time.Time
-	handed   time.Time // leadership
-	reported uint64    // index of the configuration that was reported
-	// silent is a learner that is to vote and does not answer, since since.
-	silent uint64
-	since  time.Time
-}
-
-const (
-	mindEvery = 100 * time.Millisecond
-	// mindApart is the least time between two looks, however much happens.
-	mindApart = 5 * time.Millisecond
-	// stepPatience is how long a change of the configuration may take to show until it is
-	// tried again.
-	stepPatience = 2 * time.Second
-	// handPatience is between two attempts to hand a group to its preferred leader.
-	handPatience = 3 * time.Second
-)
+// mindApart is the least time between two looks, however much happens.
+const mindApart = 5 * time.Millisecond
 
 // mind looks after the groups: moves, leaders, replicas that are not wanted any more.
 // On the worker.
 func (w *worker) mind() {
 	now := time.Now()
-	if passed := now.Sub(w.minded); passed < mindEvery && (passed < mindApart || !w.mindNow.Load()) {
+	if passed := now.Sub(w.minded); passed < mover.Every && (passed < mindApart || !w.mindNow.Load()) {
 		return
 	}
 	w.mindNow.Store(false)
@@ -52,6 +32,7 @@ func (w *worker) mind() {
 	if view == nil || !w.n.ready.Load() {
 		return
 	}
+	others := w.others(now)
 	var reports []meta.GroupReport
 	for group := range uint32(len(w.n.partitions) + 1) {
 		pl := view.Group(uint64(group))
@@ -66,7 +47,7 @@ func (w *worker) mind() {
 		switch {
 		case !here:
 		case st.Leads:
-			if r := w.drive(&st, pl, now); r != nil {
+			if r := w.drive(&st, pl, others, now); r != nil {
 				reports = append(reports, *r)
 			}
 		case group > 0 && w.n.cluster.current.Load():
@@ -78,162 +59,38 @@ func (w *worker) mind() {
 	}
 }
 
-// drive takes a group that this node leads one step further, and returns its
-// configuration if the meta state does not know it yet.
-func (w *worker) drive(st *replica.Status, pl *meta.Placement, now time.Time) *meta.GroupReport {
-	s := w.n.cluster.steps[st.Group]
-	if w.n.cluster.rests() {
-		w.prefer(st, pl, now)
-		return nil
-	}
-	if st.Transferring || st.Conf.Joint() || !st.Sealed {
-		return nil
-	}
-	if st.Conf.Index != pl.ActualIndex {
-		// No further step before the meta state here knows of the last one: what it says is
-		// to be done may have been said before that.
-		if st.Conf.Index < pl.ActualIndex || st.Conf.Index == s.reported {
-			return nil
-		}
-		s.reported = st.Conf.Index
-		w.n.cluster.steps[st.Group] = s
-		return &meta.GroupReport{Group: uint64(st.Group), Index: st.Conf.Index, Replicas: actual(st.Conf)}
-	}
-	if st.Conf.Index == s.conf && now.Sub(s.at) < stepPatience || pl.Revision < st.Conf.Revision {
-		return nil
-	}
-	change, wait := w.next(st, pl)
-	change.Revision = pl.Revision
-	switch {
-	case len(change.Add) > 0 && w.tidies(st, pl) && !w.n.cluster.begins.take(now):
-	case len(change.Add)+len(change.Promote)+len(change.Demote)+len(change.Remove) > 0:
-		if err := w.host.Reconfigure(st.Group, change); err != nil {
-			w.n.logger.Debug("configuration not changed", "group", st.Group, "err", err)
-		}
-		s.conf, s.at = st.Conf.Index, now
-		w.n.cluster.steps[st.Group] = s
-	case wait:
-	default:
-		w.prefer(st, pl, now)
-	}
-	return nil
-}
-
-// actual is a configuration as the meta state has it.
-func actual(c *replica.Configuration) []meta.Replica {
-	var all []meta.Replica
-	for _, r := range c.Replicas() {
-		role := meta.Voter
-		if r.Role == replica.Learner {
-			role = meta.Learner
-		}
-		all = append(all, meta.Replica{Node: r.Node, ID: r.ID, Role: role})
-	}
-	return all
-}
-
-// next is the step from a group's configuration towards its target. wait says that
-// replicas have yet to catch up.
-func (w *worker) next(st *replica.Status, pl *meta.Placement) (c replica.Change, wait bool) {
-	have := st.Conf.Replicas()
-	for _, t := range pl.Target {
-		if !slices.ContainsFunc(have, func(r replica.Replica) bool { return r.ID == t.ID }) {
-			c.Add = append(c.Add, replica.Replica{ID: t.ID, Node: t.Node})
-		}
-	}
-	if len(c.Add) > 0 {
-		return c, false
-	}
-	ready, live := make(map[uint64]bool), map[uint64]bool{st.Replica: true}
-	w.host.Progress(st.Group, func(p replica.Progress) { ready[p.ID], live[p.ID] = p.CaughtUp, p.Active })
-	if id := w.lostLearner(st, pl, live, time.Now()); id != 0 {
-		return replica.Change{Remove: []uint64{id}}, false
-	}
-	voters, alive := 0, 0
-	for _, t := range pl.Target {
-		if t.Role == meta.Voter {
-			voters++
-			if live[t.ID] {
-				alive++
-			}
-		}
-	}
-	if alive <= voters/2 { // the change could not be completed
-		return replica.Change{}, true
-	}
-	for _, r := range have {
-		t := find(pl.Target, r.ID)
-		switch {
-		case t == nil:
-			if r.ID != st.Replica {
-				c.Remove = append(c.Remove, r.ID)
-			}
-		case t.Role == meta.Voter && r.Role == replica.Learner:
-			if !ready[r.ID] {
-				return replica.Change{}, true
-			}
-			c.Promote = append(c.Promote, r.ID)
-		case t.Role == meta.Learner && r.Role == replica.Voter && r.ID != st.Replica:
-			c.Demote = append(c.Demote, r.ID)
-		}
-	}
-	return c, false
-}
-
-// tidies reports whether a group loses nothing by waiting for its next move: it has as many
-// voters as it is to have, and all of them are active.
-func (w *worker) tidies(st *replica.Status, pl *meta.Placement) bool {
-	active := map[uint64]bool{st.Replica: true}
-	w.host.Progress(st.Group, func(p replica.Progress) { active[p.ID] = p.Active })
-	voters := 0
-	for _, r := range st.Conf.Replicas() {
-		if r.Role == replica.Learner {
-			continue
-		}
-		if !active[r.ID] {
-			return false
-		}
-		voters++
-	}
-	for _, t := range pl.Target {
-		if t.Role == meta.Voter {
-			voters--
-		}
-	}
-	return voters >= 0
-}
-
-// prefer hands leadership on: to the preferred replica, or away from one that is to
-// go, or from a node that wants none.
-func (w *worker) prefer(st *replica.Status, pl *meta.Placement, now time.Time) {
+// others is what the mover is told of the other nodes and their replicas.
+func (w *worker) others(now time.Time) *mover.View {
 	c := w.n.cluster
-	s := c.steps[st.Group]
-	mine := slices.IndexFunc(pl.Target, func(r meta.Replica) bool { return r.ID == st.Replica && r.Role == meta.Voter })
-	held := s.handed.After(now) && mine >= 0 // see hold; not by a replica that is to go
-	if (held || !s.handed.After(now) && now.Sub(s.handed) < handPatience) && !c.rests() {
-		return
+	return &mover.View{
+		Progress: w.host.Progress, Rests: c.rests(), Resting: c.isResting,
+		Heard: func(node ring.NodeID) bool { return now.UnixMilli()-w.n.lastHeard(node) < silentMs },
 	}
-	if mine == 0 && !c.rests() || mine > 0 && st.Group == 0 && !c.rests() {
-		return
-	}
-	ready := make(map[uint64]bool)
-	w.host.Progress(st.Group, func(p replica.Progress) { ready[p.ID] = p.CaughtUp && !p.Learner })
+}
+
+// isResting reports whether a peer wants no leadership.
+func (c *cluster) isResting(node ring.NodeID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, t := range pl.Target {
-		if i == mine && !c.rests() {
-			return // those that are preferred to this one are not ready
-		}
-		if t.ID != st.Replica && ready[t.ID] && !c.resting[t.Node] {
-			if !c.rests() && !c.hands.take(now) {
-				return
-			}
-			s.handed = now
-			c.steps[st.Group] = s
-			w.transfer(st.Group, t.ID)
-			return
+	return c.resting[node]
+}
+
+// drive takes a group that this node leads one step further, and returns its
+// configuration if the meta state does not know it yet.
+func (w *worker) drive(st *replica.Status, pl *meta.Placement, others *mover.View, now time.Time) *meta.GroupReport {
+	a := w.n.cluster.mover.Drive(st, pl, others, now)
+	if a.Lost != 0 {
+		w.n.logger.Warn("a replica that is to be filled does not answer, though its node does: it gets a new id", "group", st.Group, "replica", a.Lost)
+	}
+	if a.Change != nil {
+		if err := w.host.Reconfigure(st.Group, *a.Change); err != nil {
+			w.n.logger.Debug("configuration not changed", "group", st.Group, "err", err)
 		}
 	}
+	if a.Transfer != 0 {
+		w.transfer(st.Group, a.Transfer)
+	}
+	return a.Report
 }
 
 // transfer hands a group to another replica.
@@ -329,9 +186,7 @@ func (n *Node) report(groups []meta.GroupReport) {
 		if _, err := n.proposeMeta(ctx, &meta.Report{Groups: groups}); err != nil {
 			n.worker.do(func() {
 				for _, g := range groups {
-					s := n.cluster.steps[uint32(g.Group)]
-					s.reported = 0
-					n.cluster.steps[uint32(g.Group)] = s
+					n.cluster.mover.NotReported(uint32(g.Group))
 				}
 			})
 		}
@@ -389,12 +244,9 @@ func (w *worker) givePeers(p *Partition) error {
 	return w.n.addRaft(p, hard, nil, false)
 }
 
-// leave drops a replica that its group has removed. What says so is the meta state:
-// the group itself may never tell. The state must be one of after this start: an older
-// one may not know yet that the replica is wanted.
+// leave drops a replica that its group has removed.
 func (w *worker) leave(st *replica.Status, pl *meta.Placement) {
-	mine := func(r meta.Replica) bool { return r.Node == w.n.cluster.self && r.ID == st.Replica }
-	if slices.ContainsFunc(pl.Target, mine) || slices.ContainsFunc(pl.Actual, mine) || st.Installing {
+	if !mover.Unwanted(st, pl, w.n.cluster.self) {
 		return
 	}
 	n := w.n

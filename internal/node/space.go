@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/prakashpandey/vegadb/internal/mover"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/wal"
@@ -105,7 +106,7 @@ func (n *Node) spaceFor(p *Partition) error {
 	switch {
 	case most && !full:
 		return nil
-	case most && n.worker.nowMs()-c.fullSince.Load() < 2*handPatience.Milliseconds():
+	case most && n.worker.nowMs()-c.fullSince.Load() < 2*mover.HandPatience.Milliseconds():
 		return wal.ErrBusy
 	}
 	c.noSpace.Add(1)

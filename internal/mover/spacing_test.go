@@ -1,4 +1,4 @@
-package node
+package mover
 
 import (
 	"math/rand/v2"
@@ -9,7 +9,7 @@ import (
 // begun lets everybody who wants to begin do so at irregular looks during a minute.
 func begun(s spacing, rng *rand.Rand) (at []time.Time) {
 	start := time.Unix(1_000_000, 0)
-	for now := start; now.Sub(start) < time.Minute; now = now.Add(time.Duration(rng.Int64N(int64(mindEvery)))) {
+	for now := start; now.Sub(start) < time.Minute; now = now.Add(time.Duration(rng.Int64N(int64(Every)))) {
 		for s.take(now) {
 			at = append(at, now)
 		}
@@ -21,8 +21,8 @@ func TestNoWindowHoldsMoreThanItsShare(t *testing.T) {
 	for _, partitions := range []int{1, 16, 64, 1024, 16384} {
 		for _, s := range []spacing{newSpacing(movesSpread, partitions, movesApart), newSpacing(handsSpread, partitions, handsApart)} {
 			at := begun(s, rand.New(rand.NewPCG(1, uint64(partitions))))
-			for _, window := range []time.Duration{mindEvery, time.Second, 10 * time.Second} {
-				most := int((window+mindEvery)/s.apart) + 1
+			for _, window := range []time.Duration{Every, time.Second, 10 * time.Second} {
+				most := int((window+Every)/s.apart) + 1
 				end := 0
 				for i := range at {
 					for end < len(at) && at[end].Sub(at[i]) <= window {

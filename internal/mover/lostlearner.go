@@ -1,4 +1,4 @@
-package node
+package mover
 
 import (
 	"time"
@@ -17,25 +17,22 @@ const learnerPatience = 15 * time.Second
 // configuration; and a node never takes an id back under which it may have acknowledged
 // something. When the learner has left the configuration, the meta group gives the
 // target's replica a new id (meta.Report), and the move begins again. 0: there is none.
-func (w *worker) lostLearner(st *replica.Status, pl *meta.Placement, live map[uint64]bool, now time.Time) uint64 {
-	c := w.n.cluster
-	s := c.steps[st.Group]
+func (m *Mover) lostLearner(st *replica.Status, pl *meta.Placement, v *View, live map[uint64]bool, now time.Time) uint64 {
+	s := m.steps[st.Group]
 	silent := uint64(0)
 	for _, r := range st.Conf.Replicas() {
-		if st.Group > 0 && r.Role == replica.Learner && !live[r.ID] && find(pl.Target, r.ID) != nil &&
-			now.UnixMilli()-w.n.lastHeard(r.Node) < silentMs {
+		if st.Group > 0 && r.Role == replica.Learner && !live[r.ID] && find(pl.Target, r.ID) != nil && v.Heard(r.Node) {
 			silent = r.ID
 			break
 		}
 	}
 	if silent != s.silent {
 		s.silent, s.since = silent, now
-		c.steps[st.Group] = s
+		m.steps[st.Group] = s
 	}
-	if silent == 0 || now.Sub(s.since) < c.learnerPatience {
+	if silent == 0 || now.Sub(s.since) < m.LearnerPatience {
 		return 0
 	}
-	w.n.logger.Warn("a replica that is to be filled does not answer, though its node does: it gets a new id", "group", st.Group, "replica", silent)
 	return silent
 }
 

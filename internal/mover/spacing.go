@@ -1,4 +1,4 @@
-package node
+package mover
 
 import "time"
 
@@ -29,12 +29,12 @@ func newSpacing(spread time.Duration, partitions int, most time.Duration) spacin
 }
 
 // take reports whether one may begin now, and counts it if so. Who asks looks only every
-// mindEvery: what it was too late for is made up for, no more.
+// Every: what it was too late for is made up for, no more.
 func (s *spacing) take(now time.Time) bool {
 	if now.Before(s.next) {
 		return false
 	}
-	if late := now.Add(-mindEvery); s.next.Before(late) {
+	if late := now.Add(-Every); s.next.Before(late) {
 		s.next = late
 	}
 	s.next = s.next.Add(s.apart)
