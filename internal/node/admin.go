@@ -516,11 +516,11 @@ func (n *Node) describeMember(s *wire.NodeStatus, m *meta.Member, answers bool) 
 	case n.lastHeard(m.ID) == 0:
 		s.LastSeenMsAgo = -1
 	default:
-		s.LastSeenMsAgo = max(1, time.Now().UnixMilli()-n.lastHeard(m.ID))
+		s.LastSeenMsAgo = max(1, n.cluster.steadyMs()-n.lastHeard(m.ID))
 	}
 	if s.State = memberState(m, s.Replicas, answers); s.State == wire.NodeDown {
 		if s.Since = max(m.DownSinceMs-silentMs, 1); m.Up() { // it was silent before it was found to be down
-			s.Since = n.lastHeard(m.ID)
+			s.Since = n.lastHeardUnix(m.ID)
 		}
 	}
 }

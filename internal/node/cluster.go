@@ -51,6 +51,7 @@ type cluster struct {
 	o         ClusterOptions
 	transport *transport.Transport
 	boot      uint64
+	began     time.Time // see steadyMs
 	self      ring.NodeID
 	// peers are addresses known from elsewhere than the meta state, by node.
 	peers sync.Map
@@ -99,7 +100,7 @@ type cluster struct {
 // sign is the last sign of life of one run of a node.
 type sign struct {
 	boot uint64
-	at   atomic.Int64           // unix ms
+	at   atomic.Int64           // ms, as steadyMs counts
 	addr atomic.Pointer[string] // its peer address, as it says itself; nil: not heard yet
 }
 
@@ -135,7 +136,8 @@ func (n *Node) openCluster() error {
 		return fmt.Errorf("draw a number for this start: %w", err)
 	}
 	c := &cluster{
-		o: *o, boot: binary.LittleEndian.Uint64(boot[:]) | 1, self: ring.NodeID(n.dir.Node),
+		began: time.Now(),
+		o:     *o, boot: binary.LittleEndian.Uint64(boot[:]) | 1, self: ring.NodeID(n.dir.Node),
 		resting: make(map[ring.NodeID]bool), fullPeers: make(map[ring.NodeID]bool), arrived: make(map[uint32]arrival), gone: make(map[uint32]uint64),
 		sending: make(chan struct{}, maxSending), control: make(chan struct{}, 1),
 		mover: mover.New(len(n.partitions)),
@@ -448,7 +450,7 @@ type peerHandler Node
 func (h *peerHandler) Frame(from ring.NodeID, frame []byte) {
 	n := (*Node)(h)
 	if s, ok := n.cluster.heard.Load(from); ok {
-		s.(*sign).at.Store(time.Now().UnixMilli())
+		s.(*sign).at.Store(n.cluster.steadyMs())
 	}
 	if !n.ready.Load() && !n.joining.Load() || len(frame) == 0 {
 		return
@@ -465,7 +467,7 @@ func (h *peerHandler) Frame(from ring.NodeID, frame []byte) {
 func (h *peerHandler) PeerUp(node ring.NodeID, boot uint64) {
 	n := (*Node)(h)
 	s := &sign{boot: boot}
-	s.at.Store(time.Now().UnixMilli())
+	s.at.Store(n.cluster.steadyMs())
 	n.cluster.heard.Store(node, s)
 	n.cluster.mu.Lock()
 	delete(n.cluster.resting, node)

@@ -154,7 +154,7 @@ func (n *Node) addView(s *ClusterStats, view *meta.State) {
 		m := &view.Members[i]
 		at[m.ID] = i
 		s.Members[i] = MemberStats{
-			ID: m.ID, Addr: m.Addr, PeerAddr: m.PeerAddr, AdminAddr: m.AdminAddr, Zone: m.Zone, Version: m.Version, LastHeard: n.lastHeard(m.ID),
+			ID: m.ID, Addr: m.Addr, PeerAddr: m.PeerAddr, AdminAddr: m.AdminAddr, Zone: m.Zone, Version: m.Version, LastHeard: n.lastHeardUnix(m.ID),
 		}
 	}
 	for _, r := range view.Meta.Actual {

@@ -13,7 +13,7 @@ import (
 // contact is whether this node is in touch with its cluster: whether it hears from who
 // leads the meta group, and so from the side of a cut that has a majority.
 type contact struct {
-	at      atomic.Int64 // unix ms when it last did; 0: not since the start
+	at      atomic.Int64 // when it last did, as steadyMs counts; 0: not since the start
 	removed atomic.Bool  // the cluster says that this node is no member any more
 
 	mu       sync.Mutex
@@ -76,7 +76,7 @@ func (n *Node) Detached() string {
 	if at == 0 {
 		return "waiting to hear from the leader of the meta group; are a majority of the cluster's nodes running, and is the network between their peer addresses open?"
 	}
-	if silent := time.Since(time.UnixMilli(at)); silent > contactPatience {
+	if silent := time.Duration(c.steadyMs()-at) * time.Millisecond; silent > contactPatience {
 		why := "this node is cut off, or a majority of the cluster's nodes is down"
 		if text, lately := c.contact.refused(time.Now()); lately {
 			why = "a peer says: " + text
@@ -90,7 +90,7 @@ func (n *Node) Detached() string {
 func (n *Node) feel() (at int64) {
 	c := n.cluster
 	leader, _ := c.leaders.get(0)
-	now := time.Now().UnixMilli()
+	now := c.steadyMs()
 	if leader == c.self || !leader.IsZero() && now-n.lastHeard(leader) < silentMs {
 		c.contact.at.Store(now)
 	}

@@ -375,13 +375,28 @@ func votes(view *meta.State, node ring.NodeID) (group int, voter bool) {
 // hears reports whether that run of a node has been heard of within a few seconds.
 func (n *Node) hears(node ring.NodeID, boot uint64) bool {
 	s, ok := n.cluster.heard.Load(node)
-	return ok && s.(*sign).boot == boot && time.Now().UnixMilli()-s.(*sign).at.Load() < silentMs
+	return ok && s.(*sign).boot == boot && n.cluster.steadyMs()-s.(*sign).at.Load() < silentMs
 }
 
-// lastHeard is when a node was last heard of, in unix ms; 0: never.
+// steadyMs is unix time in ms as of the start, and goes on from there whatever is done to the wall clock: it says how long
+// ago something was. By a clock that was set back an hour, a node that has died would seem to be there for an hour.
+func (c *cluster) steadyMs() int64 { return c.began.UnixMilli() + time.Since(c.began).Milliseconds() }
+
+// unixOf is the wall clock's time, in ms, of a moment as steadyMs counts.
+func (c *cluster) unixOf(at int64) int64 { return time.Now().UnixMilli() - (c.steadyMs() - at) }
+
+// lastHeard is when a node was last heard of, as steadyMs counts; 0: never.
 func (n *Node) lastHeard(node ring.NodeID) int64 {
 	if s, ok := n.cluster.heard.Load(node); ok {
 		return s.(*sign).at.Load()
+	}
+	return 0
+}
+
+// lastHeardUnix is the same by the wall clock, in unix ms, for people.
+func (n *Node) lastHeardUnix(node ring.NodeID) int64 {
+	if at := n.lastHeard(node); at != 0 {
+		return n.cluster.unixOf(at)
 	}
 	return 0
 }

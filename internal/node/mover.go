@@ -32,7 +32,7 @@ func (w *worker) mind() {
 	if view == nil || !w.n.ready.Load() {
 		return
 	}
-	others := w.others(now)
+	others := w.others()
 	var reports []meta.GroupReport
 	for group := range uint32(len(w.n.partitions) + 1) {
 		pl := view.Group(uint64(group))
@@ -60,11 +60,11 @@ func (w *worker) mind() {
 }
 
 // others is what the mover is told of the other nodes and their replicas.
-func (w *worker) others(now time.Time) *mover.View {
+func (w *worker) others() *mover.View {
 	c := w.n.cluster
 	return &mover.View{
 		Progress: w.host.Progress, Rests: c.rests(), Resting: c.isResting,
-		Heard: func(node ring.NodeID) bool { return now.UnixMilli()-w.n.lastHeard(node) < silentMs },
+		Heard: func(node ring.NodeID) bool { return c.steadyMs()-w.n.lastHeard(node) < silentMs },
 	}
 }
 

@@ -22,7 +22,7 @@ func (n *Node) seek() {
 	if view == nil || len(view.Members) < 2 {
 		return
 	}
-	if at := n.feel(); at > 0 && time.Since(time.UnixMilli(at)) < contactPatience {
+	if at := n.feel(); at > 0 && n.cluster.steadyMs()-at < contactPatience.Milliseconds() {
 		c.hints.Clear() // the meta state knows better from here on
 		return
 	}
@@ -54,7 +54,7 @@ func (n *Node) ask(addr string) {
 
 // hint is where a peer that is silent may be.
 func (n *Node) hint(node ring.NodeID) (addr string, ok bool) {
-	if time.Now().UnixMilli()-n.lastHeard(node) < silentMs {
+	if n.cluster.steadyMs()-n.lastHeard(node) < silentMs {
 		return "", false
 	}
 	a, ok := n.cluster.hints.Load(node)
