@@ -238,7 +238,8 @@ func (c *client) target(o *operation) int {
 			return to
 		}
 	}
-	return 1 + c.rng.IntN(c.s.cfg.Nodes)
+	known := c.s.known()
+	return known[c.rng.IntN(len(known))].index
 }
 
 // again attempts once more, after a pause.

@@ -22,6 +22,12 @@
 //   - Nothing walks a map in the map's own order.
 //   - Time is what [Config] and the events say; nothing asks the system for it.
 //
+// # Membership
+//
+// With [Config.Membership], every node has a replica of the meta group, and the node that leads it runs meta.Plan. An operator
+// switches on nodes that join, drains and removes others, and buries those that are lost; groups follow their targets by
+// what package mover decides. Without it, every node has a replica of every group from the beginning to the end.
+//
 // # Fault model
 //
 // Written before the faults, and the measure for them. A run has a safety phase, in which the faults come, and a liveness
@@ -45,6 +51,9 @@
 //	link cut            any set of links, each direction apart    partitions: total, partial, one-way
 //	pause               any number of nodes                       it stands still while the others go on
 //	clock drift         every node: up to 4 % fast or slow        leases allow for 10 % between two nodes
+//	join, drain,        as many nodes as leave enough to hold     all groups move, a replica at a time
+//	removal             the replicas that are wanted
+//	loss of a node      one, if nobody's platter is damaged       it is removed by force, and its replicas made anew
 //	clock jump          any number of nodes: wall clock, up to    expiry follows the log's time; nothing else looks
 //	                    an hour in either direction
 //
@@ -55,12 +64,16 @@
 //  3. Session, bounded and local reads show at least what they promise.
 //  4. No acknowledged write is missing at the end; an increment counts once, however often it was sent.
 //  5. Nothing panics, and no node refuses to start, but for one whose platter was damaged.
-//  6. What waits, in a log's queue or a host, stays within its bounds.
+//  6. Any majority of a group's configuration and any of the one before it have a replica in common; a replica votes only
+//     after it was a learner; a replica's id is used once; the meta group's commands have the same results everywhere.
+//  7. What waits, in a log's queue or a host, stays within its bounds.
 //
 // When the faults have ended (all nodes but the damaged ones run, all links carry, clocks keep their rate):
 //
-//  7. Within [Config.LivenessMs] every group has a leader and a client's write to every partition succeeds.
-//  8. Soon after the clients have stopped, all replicas of a group hold the same state, byte for byte.
+//  8. Within [Config.LivenessMs] every group has a leader and a client's write to every partition succeeds.
+//  9. Within a minute and a half every member is one that lives, every group has the replicas that it should have, on active nodes,
+//     and no other node has one; moves that crashes have interrupted are among that.
+//  10. Soon after the clients have stopped, all replicas of a group hold the same state, byte for byte.
 //
 // # Not in the model
 //

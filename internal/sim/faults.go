@@ -246,11 +246,11 @@ func (s *Sim) jumpClock(n *node) {
 func (s *Sim) damagePlatter(n *node) {
 	hurt := 0
 	for _, o := range s.nodes {
-		if o.disk.hurt && o != n {
+		if (o.disk.hurt || o.lost) && o != n {
 			hurt++
 		}
 	}
-	if n.proc == nil || hurt >= (len(s.nodes)-1)/2 || s.faultRand.IntN(3) > 0 {
+	if n.proc == nil || hurt >= s.mayLose() || s.faultRand.IntN(3) > 0 {
 		return
 	}
 	n.cut("power cut")

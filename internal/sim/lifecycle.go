@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	crand "crypto/rand"
@@ -49,6 +50,19 @@ func (n *node) format() {
 	if err != nil {
 		panic(err)
 	}
+	if n.s.founding != nil {
+		n.formatMember(dir, log)
+	} else {
+		n.formatAlike(dir, log)
+	}
+	if err := errors.Join(log.Close(), dir.MarkInUse(), dir.Close()); err != nil {
+		panic(err)
+	}
+	n.disk.lose()
+}
+
+// formatAlike gives the node a replica of every group.
+func (n *node) formatAlike(dir *datadir.Dir, log *wal.Log) {
 	var all []replica.Replica
 	for i := 1; i <= n.s.cfg.Nodes; i++ {
 		all = append(all, replica.Replica{ID: uint64(i), Node: nodeID(i), Role: replica.Voter})
@@ -57,23 +71,24 @@ func (n *node) format() {
 		group := uint32(i + 1)
 		g := replica.NewGroup(group, replica.State{Term: 1, Index: 1, Stamp: epochMs})
 		g.SetConfiguration(replica.Among(all...))
-		if _, err := n.writeImage(dir, g, nil, nil); err != nil {
-			panic(err)
-		}
-		rec := replica.StateRecord(group, replica.HardState{Replica: uint64(n.index), Term: 1, Commit: 1})
-		if _, err := log.Append(&rec); err != nil {
-			panic(err)
-		}
+		n.formatGroup(dir, log, group, g.State(), g.AppendState(nil), uint64(n.index))
 	}
-	if err := errors.Join(log.Close(), dir.MarkInUse(), dir.Close()); err != nil {
+}
+
+// formatGroup makes a replica of a group, as a snapshot and its hard state.
+func (n *node) formatGroup(dir *datadir.Dir, log *wal.Log, group uint32, at replica.State, state []byte, id uint64) {
+	if _, err := n.writeImage(dir, group, at, state, nil, nil); err != nil {
 		panic(err)
 	}
-	n.disk.lose()
+	rec := replica.StateRecord(group, replica.HardState{Replica: id, Term: 1, Commit: at.Index})
+	if _, err := log.Append(&rec); err != nil {
+		panic(err)
+	}
 }
 
 // start brings the node up from its disk.
 func (n *node) start() {
-	if n.proc != nil || n.lost {
+	if n.proc != nil || n.lost || n.unborn || n.gone {
 		return
 	}
 	n.lives++
@@ -88,6 +103,7 @@ func (n *node) start() {
 		n.tick()
 		n.watchLog()
 		n.poke()
+		n.beginMembership()
 	})
 }
 
@@ -118,26 +134,29 @@ func (n *node) boot() (err error) {
 	for i := range n.s.cfg.Partitions {
 		n.parts = append(n.parts, newPartition(n, uint32(i+1)))
 	}
+	if n.s.founding != nil {
+		n.meta, n.m = newPartition(n, 0), newMembership(n)
+	}
 	loaded, err := n.loadSnapshots()
 	if err != nil {
 		return err
 	}
 	floors := n.dir.Floors()
-	recoveries := make([]*replica.Recovery, len(n.parts))
-	for i, l := range loaded {
-		recoveries[i] = replica.NewRecovery(l.Group, replica.Base{
+	recoveries := make([]*replica.Recovery, len(n.parts)+1) // by group
+	for _, l := range loaded {
+		recoveries[l.Group] = replica.NewRecovery(l.Group, replica.Base{
 			Index: l.Meta.Index, Term: l.Meta.Term, Raft: l.Meta.Raft, Source: l.Path,
 			MustReach: max(l.MustReach, floors[l.Group], l.Meta.Index),
 		})
 	}
 	n.log, err = wal.Open(n.logOptions(n.dir), func(rec wal.Record) error {
-		return n.parts[rec.Group-1].recover(recoveries[rec.Group-1], &rec)
+		return n.part(rec.Group).recover(recoveries[rec.Group], &rec)
 	})
 	if err != nil {
 		return err
 	}
-	for _, r := range recoveries {
-		if err := r.Finish(); err != nil {
+	for _, p := range n.all() {
+		if err := recoveries[p.id].Finish(); err != nil {
 			return err
 		}
 	}
@@ -148,25 +167,38 @@ func (n *node) boot() (err error) {
 		TickMs: tickMs, ElectionTicks: electionTicks, HeartbeatTicks: heartbeatTicks,
 		KeepBytes: keepBytes, TotalKeepBytes: keepBytesTotal, Seed: n.s.lifeRand.Uint64() >> 8, Logger: quiet{},
 	}, n.nowMs())
-	for i, p := range n.parts {
-		hard, raft := recoveries[i].Raft()
-		if !raft {
-			return fmt.Errorf("group %d has no hard state in the log", p.id)
+	if n.m != nil {
+		if err := n.checkWhole(recoveries); err != nil {
+			return err
 		}
-		if err := n.addGroup(p, hard, recoveries[i]); err != nil {
+	}
+	for _, p := range n.all() {
+		r := recoveries[p.id]
+		hard, raft := r.Raft()
+		var err error
+		switch {
+		case raft:
+			err = n.addGroup(p, hard, r.Tail(), r.Apart())
+		case n.m != nil:
+			err = n.absent(p, r)
+		default:
+			err = fmt.Errorf("group %d has no hard state in the log", p.id)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (n *node) addGroup(p *partition, hard replica.HardState, r *replica.Recovery) error {
+func (n *node) addGroup(p *partition, hard replica.HardState, tail []replica.Entry, apart bool) error {
 	st, conf := p.group.State(), p.group.Configuration()
 	p.readable = len(conf.Voters) > 0
 	p.applied = st.Index
 	return n.host.Add(replica.RaftConfig{
 		Group: p.id, Hard: hard, Conf: conf, Machine: p, Applied: st.Index, AppliedTerm: st.Term,
-		Entries: r.Tail(), Apart: r.Apart(), Stamp: p.group.Stamp(), StampAt: entryStampAt,
+		Entries: tail, Apart: apart, Stamp: p.logTime(), StampAt: p.stampAt(), Forward: p.id == 0,
+		Campaign: slices.Equal(conf.Voters, []uint64{hard.Replica}) && len(conf.Outgoing) == 0,
 	})
 }
 
@@ -178,14 +210,14 @@ func (n *node) loadSnapshots() ([]snapshot.Loaded, error) {
 	if err := snapshot.Clean(fs, n.dir.SnapshotDir()); err != nil {
 		return nil, err
 	}
-	groups := make([]uint32, len(n.parts))
-	for i, p := range n.parts {
-		groups[i] = p.id
+	groups := make([]uint32, 0, len(n.parts)+1)
+	for _, p := range n.all() {
+		groups = append(groups, p.id)
 	}
 	loaded, err := snapshot.LoadAll(context.Background(), fs, n.dir.SnapshotDir(), groups, snapshot.LoadOptions{
 		Workers: 1, Cluster: n.dir.Cluster, Partitions: uint32(len(n.parts)),
 		Open: func(m snapshot.Meta) (snapshot.Sink, error) {
-			t := n.parts[m.Group-1].table
+			t := n.part(m.Group).table
 			t.Clear()
 			return putInto(t), nil
 		},
@@ -194,8 +226,8 @@ func (n *node) loadSnapshots() ([]snapshot.Loaded, error) {
 		return nil, err
 	}
 	for _, l := range loaded {
-		p := n.parts[l.Group-1]
-		if p.group, err = replica.RestoreGroup(l.Group, replica.State{Term: l.Meta.Term, Index: l.Meta.Index, Stamp: l.Meta.Stamp}, l.Meta.State); err != nil {
+		p := n.part(l.Group)
+		if err := p.restore(replica.State{Term: l.Meta.Term, Index: l.Meta.Index, Stamp: l.Meta.Stamp}, l.Meta.State); err != nil {
 			return nil, err
 		}
 		p.snapshotIndex = l.Meta.Index

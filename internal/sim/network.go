@@ -35,8 +35,8 @@ func (w *network) link(from, to int) *link {
 // heal ends all trouble.
 func (w *network) heal() {
 	w.loss, w.twice, w.late = 0, 0, 0
-	for from := 0; from <= w.s.cfg.Nodes; from++ {
-		for to := 0; to <= w.s.cfg.Nodes; to++ {
+	for from := 0; from <= len(w.s.nodes); from++ {
+		for to := 0; to <= len(w.s.nodes); to++ {
 			l := w.link(from, to)
 			l.cut, l.held, l.slowBy = false, 0, 0
 		}

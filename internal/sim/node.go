@@ -24,7 +24,9 @@ type node struct {
 	jumped int64   // ms that its wall clock is off
 	pause  int64   // until then it stands still
 	lives  int     // processes so far; also tells events of an earlier one
-	lost   bool    // its platter is damaged: it stays away
+	lost   bool    // its platter is damaged, or it was wrecked: it stays away
+	unborn bool    // it has not been switched on yet
+	gone   bool    // it was removed from the cluster and switched off for good
 	*proc          // nil: it does not run
 }
 
@@ -54,6 +56,10 @@ type proc struct {
 	grown    uint64 // the log's bytes as of the last snapshots
 	leaders  map[uint32]int
 	clock    int64 // see clockMs
+
+	// With membership; nil without. meta is the replica of group 0.
+	meta *partition
+	m    *membership
 }
 
 type frame struct {
@@ -168,7 +174,7 @@ func (n *node) drop() {
 	if n.proc == nil {
 		return
 	}
-	for _, p := range n.parts {
+	for _, p := range n.all() {
 		p.table.Close()
 	}
 	n.proc = nil
@@ -209,6 +215,7 @@ func (n *node) turn() {
 		f()
 	}
 	n.mind()
+	n.drive()
 	n.work()
 }
 
@@ -237,7 +244,10 @@ func (n *node) durable() {
 // receive hands the host what has come in.
 func (n *node) receive() {
 	for _, f := range n.frames {
-		err := replica.DecodeMessages(f.data, func(m *replica.Message) { n.host.Receive(f.from, m) })
+		err := replica.DecodeMessages(f.data, func(m *replica.Message) {
+			n.welcome(m)
+			n.host.Receive(f.from, m)
+		})
 		if err != nil {
 			n.s.fail("node %d: a frame cannot be read: %v", n.index, err)
 		}
@@ -330,9 +340,9 @@ const appendBytes = 4 << 10
 
 // sendFrame sends a peer its messages.
 func (n *node) sendFrame(to int, data []byte) {
-	peer, from := n.s.nodes[to-1], n.id
+	peer, from, boot := n.s.nodes[to-1], n.id, uint64(n.lives)
 	n.s.net.send("send", n.index, to, len(data), func() {
-		if peer.proc != nil {
+		if peer.proc != nil && peer.hear(from, boot) {
 			peer.frames = append(peer.frames, frame{from, data})
 			peer.poke()
 		}
@@ -345,7 +355,7 @@ func (n *node) groupChanged(group uint32) {
 	if !ok {
 		return
 	}
-	p := n.parts[group-1]
+	p := n.part(group)
 	p.term, p.leads = st.Term, st.Leads
 	p.readable = len(st.Conf.Voters) > 0 && !st.Installing
 	role := "follower"
@@ -353,7 +363,7 @@ func (n *node) groupChanged(group uint32) {
 		role = "leader"
 		n.s.witness.leads(n, group, st.Term)
 	}
-	n.leaders[group] = nodeIndex(st.LeaderNode)
+	n.noteLeader(&st)
 	n.s.tell(Event{Kind: "lead", Node: n.index, Group: group, A: st.Term, Text: role})
 }
 

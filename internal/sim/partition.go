@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/meta"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/wal"
@@ -24,6 +25,10 @@ type partition struct {
 	installs        uint64
 	replacing       bool // a received snapshot is being loaded
 	snapshotIndex   uint64
+
+	// Of the meta group's replica: what it has agreed on, nil before anything has been heard, and its log time.
+	meta  *meta.State
+	stamp int64
 }
 
 func newPartition(n *node, id uint32) *partition {
@@ -38,8 +43,7 @@ func newTable() *store.Table {
 // recover adds the group's next record and applies what may be applied by then.
 func (p *partition) recover(r *replica.Recovery, rec *wal.Record) error {
 	if r.Voids(rec) {
-		p.table.Clear()
-		p.group = replica.NewGroup(p.id, replica.State{})
+		p.void()
 	}
 	now, err := r.Add(rec)
 	if err != nil {
@@ -54,6 +58,13 @@ func (p *partition) recover(r *replica.Recovery, rec *wal.Record) error {
 		}
 	}
 	return nil
+}
+
+// void empties the replica.
+func (p *partition) void() {
+	p.table.Clear()
+	p.group, p.meta = replica.NewGroup(p.id, replica.State{}), nil
+	p.applied, p.snapshotIndex = 0, 0
 }
 
 // replay applies an entry at the start.
@@ -74,6 +85,9 @@ func (p *partition) replay(e *replica.Entry) error {
 
 // Apply is replica.Machine's. The witness sees every result, whoever waits for it.
 func (p *partition) Apply(index, term uint64, entry []byte, sink command.Sink) error {
+	if p.id == 0 {
+		return p.applyMeta(index, term, entry)
+	}
 	if p.n.s.cfg.Bug == BugNoSession {
 		if _, sent := command.EntrySession(entry); sent {
 			entry = slices.Clone(entry)
@@ -96,10 +110,17 @@ func (p *partition) Advance(index, term uint64, conf *replica.Configuration) {
 	p.n.s.witness.advances(p, index, term, conf)
 	p.group.Advance(index, term, conf)
 	p.applied = index
+	if m := p.n.m; m != nil && conf != nil {
+		m.mindNow = true
+	}
 }
 
 // Fetch is replica.Machine's.
-func (p *partition) Fetch(entries [][]byte) { command.Fetch(p.table, entries) }
+func (p *partition) Fetch(entries [][]byte) {
+	if p.id > 0 {
+		command.Fetch(p.table, entries)
+	}
+}
 
 // Lease, Fresh and Refusal are replica.Machine's.
 func (p *partition) Lease(until int64) {
@@ -113,7 +134,8 @@ func (p *partition) Refusal(err error) error { return err }
 
 // hash stands for all that is replicated.
 func (p *partition) hash() uint64 {
-	h := fnvBytes(fnvOffset, p.group.AppendState(nil))
+	_, state := p.image()
+	h := fnvBytes(fnvOffset, state)
 	type entry struct {
 		key, value        string
 		version, expireAt uint64

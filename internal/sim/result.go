@@ -20,6 +20,7 @@ type Result struct {
 
 	// What it reached.
 	Applied, Elections, Starts, Installed int
+	Joined, Removed, Changes              int // of nodes, and of configurations
 
 	events []Event
 }
@@ -31,6 +32,9 @@ func (r *Result) Failed() bool { return len(r.Broken) > 0 || r.Verdict != histor
 func (r *Result) Replay() string {
 	c := r.Config
 	cmd := fmt.Sprintf("go run ./internal/sim/cmd -seed %d", c.Seed)
+	if c.Membership {
+		cmd += " -members"
+	}
 	if c.Bug != "" {
 		cmd += " -bug " + c.Bug
 	}
@@ -39,8 +43,12 @@ func (r *Result) Replay() string {
 
 // String is one line for a run that kept all promises, and everything that helps for one that did not.
 func (r *Result) String() string {
-	line := fmt.Sprintf("seed %d: %d nodes, %d groups, %d events, %d ms; %d entries, %d elections, %d starts, %d snapshots installed; %d operations: %d ok, %d unknown, %v; trace %016x",
-		r.Config.Seed, r.Config.Nodes, r.Config.Partitions, r.Events, r.Ended, r.Applied, r.Elections, r.Starts, r.Installed,
+	members := ""
+	if r.Config.Membership {
+		members = fmt.Sprintf(" %d joins, %d removals, %d changes of configurations;", r.Joined, r.Removed, r.Changes)
+	}
+	line := fmt.Sprintf("seed %d: %d nodes, %d groups, %d events, %d ms; %d entries, %d elections, %d starts, %d snapshots installed;%s %d operations: %d ok, %d unknown, %v; trace %016x",
+		r.Config.Seed, r.Config.Nodes, r.Config.Partitions, r.Events, r.Ended, r.Applied, r.Elections, r.Starts, r.Installed, members,
 		r.History.Ops, r.History.OK, r.History.Unknown, r.Verdict, r.Hash)
 	if !r.Failed() {
 		return line
@@ -54,7 +62,7 @@ func (r *Result) String() string {
 		b.WriteString(r.History.String())
 	}
 	fmt.Fprintf(&b, "faults: %+v\n", *r.Config.Faults)
-	b.WriteString(spaceTime(r.events, r.Config.Nodes))
+	b.WriteString(spaceTime(r.events, r.Config.Nodes+r.Config.Spares))
 	fmt.Fprintf(&b, "replay: %s\n", r.Replay())
 	return b.String()
 }
@@ -63,6 +71,7 @@ func (s *Sim) result() *Result {
 	r := &Result{
 		Config: s.cfg, Hash: s.trace.hash, Events: s.trace.count, Broken: s.failure, Ended: s.now / milli,
 		Applied: s.witness.applied, Elections: s.witness.elections, Installed: s.witness.installed,
+		Joined: s.witness.joined, Removed: s.witness.removed, Changes: s.witness.changes,
 		events: s.trace.last(s.cfg.Keep),
 	}
 	for _, n := range s.nodes {
@@ -134,11 +143,11 @@ func (s *Sim) unsettled() string {
 			return fmt.Sprintf("client %d still waits", c.place-firstClient)
 		}
 	}
-	for g := uint32(1); g <= uint32(s.cfg.Partitions); g++ {
+	for _, g := range s.groups() {
 		var last uint64
 		for _, n := range s.nodes {
 			if n.proc == nil || n.host == nil {
-				if !n.lost {
+				if !n.away() {
 					return fmt.Sprintf("node %d does not run", n.index)
 				}
 				continue
@@ -154,7 +163,11 @@ func (s *Sim) unsettled() string {
 			if n.proc == nil {
 				continue
 			}
-			if st, _ := n.host.Status(g); st.Applied != last || st.Last != last || st.Installing {
+			st, here := n.host.Status(g)
+			if !here && s.cfg.Membership {
+				continue
+			}
+			if st.Applied != last || st.Last != last || st.Installing {
 				return fmt.Sprintf("group %d: node %d has applied %d of %d (installing: %v)", g, n.index, st.Applied, last, st.Installing)
 			}
 		}
@@ -175,8 +188,11 @@ func (s *Sim) stuck() string {
 			fmt.Fprintf(&b, "; node %d does not run (lost: %v)", n.index, n.lost)
 			continue
 		}
-		for g := uint32(1); g <= uint32(s.cfg.Partitions); g++ {
-			st, _ := n.host.Status(g)
+		for _, g := range s.groups() {
+			st, here := n.host.Status(g)
+			if !here {
+				continue
+			}
 			fmt.Fprintf(&b, "; node %d group %d: term %d leader %d commit %d applied %d last %d", n.index, g, st.Term, st.Leader, st.Commit, st.Applied, st.Last)
 		}
 		if n.waits {

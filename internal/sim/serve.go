@@ -54,7 +54,7 @@ func (n *node) refuseRequest(r *request, err error) {
 
 // serve begins to carry out a request.
 func (n *node) serve(r *request) {
-	p := n.parts[r.group-1]
+	p := n.part(r.group)
 	if r.op.Kind.Writes() {
 		if !p.leads {
 			n.refuseRequest(r, replica.ErrNotLeader)
@@ -131,7 +131,7 @@ func resultOf(kind history.Kind, r *command.Result) history.Reply {
 }
 
 func (w *writeWaiter) Done() {
-	w.a.index = w.n.parts[w.r.group-1].applied
+	w.a.index = w.n.part(w.r.group).applied
 	w.n.answer(w.r, w.a)
 }
 

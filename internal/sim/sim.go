@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/history"
+	"github.com/prakashpandey/vegadb/internal/meta"
 )
 
 // Config says what to simulate. The zero value of every field but Seed has a default; Run's result says what was used.
@@ -23,6 +24,10 @@ type Config struct {
 	SafetyMs, LivenessMs int64
 	// Faults are what the world does; nil: drawn from the seed, so that some runs have many kinds and some have few.
 	Faults *Faults
+	// Membership runs the meta group as well, and with it joins, drains, removals and moves; Replicas, 3 or 5, is how many
+	// each partition is to have, and Spares how many nodes may join. Defaults by the seed.
+	Membership       bool
+	Replicas, Spares int
 	// Bug breaks the product's promises on purpose, to see that it is noticed. "" for none; see Bugs.
 	Bug string
 	// Keep is how many events of the trace are kept for the report; 0: the last 400.
@@ -50,8 +55,12 @@ type Sim struct {
 	rec     *history.Recorder
 	recTime int64
 
+	founding *meta.State // with which the cluster begins; nil without membership
+	operator operator
+
 	faults  *Faults
 	calm    bool // the liveness phase: no faults
+	placing bool // lost nodes are buried
 	over    bool // clients begin nothing new
 	failure []string
 }
@@ -67,6 +76,8 @@ const (
 	streamFaults
 	streamLife
 	streamClients // and those above it, one for each client
+
+	streamOperator = 1 << 32
 )
 
 // cryptoRand stands in for crypto/rand.Reader.
@@ -140,11 +151,15 @@ func newSim(cfg Config) *Sim {
 		faultRand: cfg.stream(streamFaults), lifeRand: cfg.stream(streamLife),
 	}
 	s.cluster[0], s.cluster[15] = 0xC1, 1
+	s.operator.rng = cfg.stream(streamOperator)
 	s.net = newNetwork(s)
 	s.witness = newWitness(s)
 	s.rec = history.NewRecorder(s.recorderTime)
 	for i := 1; i <= cfg.Nodes; i++ {
 		s.nodes = append(s.nodes, newNode(s, i))
+	}
+	if cfg.Membership {
+		s.foundCluster()
 	}
 	for i := 1; i <= cfg.Clients; i++ {
 		s.clients = append(s.clients, newClient(s, i))
@@ -163,14 +178,17 @@ func (s *Sim) fail(format string, args ...any) {
 func (s *Sim) live() {
 	s.phase("birth")
 	for _, n := range s.nodes {
-		n.format()
-		n.start()
+		if !n.unborn {
+			n.format()
+			n.start()
+		}
 	}
 	s.phase("safety")
 	for _, c := range s.clients {
 		c.begin()
 	}
 	s.plague()
+	s.operate()
 	if !s.run(s.now+s.cfg.SafetyMs*milli, nil) {
 		return
 	}
@@ -186,6 +204,9 @@ func (s *Sim) live() {
 			return
 		}
 		s.fail("no progress: %d ms after the last fault %s", s.cfg.LivenessMs, s.stuck())
+		return
+	}
+	if s.cfg.Membership && !s.placement() {
 		return
 	}
 	s.phase("quiet")

@@ -29,23 +29,22 @@ type arrival struct {
 }
 
 // writeImage writes a snapshot of a group.
-func (n *node) writeImage(dir *datadir.Dir, g *replica.Group, img snapshot.Source, sync func(context.Context) error) (snapshot.Info, error) {
-	st := g.State()
+func (n *node) writeImage(dir *datadir.Dir, group uint32, st replica.State, state []byte, img snapshot.Source, sync func(context.Context) error) (snapshot.Info, error) {
 	return snapshot.Write(context.Background(), n.disk.fs(), dir.SnapshotDir(), snapshot.Meta{
-		Group: g.ID(), Term: st.Term, Index: st.Index, Stamp: st.Stamp,
-		Partitions: uint32(n.s.cfg.Partitions), Cluster: n.s.cluster, State: g.AppendState(nil), Raft: true,
+		Group: group, Term: st.Term, Index: st.Index, Stamp: st.Stamp,
+		Partitions: uint32(n.s.cfg.Partitions), Cluster: n.s.cluster, State: state, Raft: true,
 	}, img, snapshot.WriteOptions{Now: n.wallTime, BeforePublish: sync})
 }
 
 // snapshotPartition writes a snapshot unless the newest says it all.
 func (n *node) snapshotPartition(p *partition) error {
-	st := p.group.State()
+	st, state := p.image()
 	if st.Index == p.snapshotIndex || p.replacing {
 		return nil
 	}
 	img := p.table.Image()
 	defer img.Close()
-	if _, err := n.writeImage(n.dir, p.group, img, n.log.Sync); err != nil {
+	if _, err := n.writeImage(n.dir, p.id, st, state, img, n.log.Sync); err != nil {
 		return err
 	}
 	p.snapshotIndex = st.Index
@@ -60,12 +59,13 @@ func (n *node) watchLog() {
 		return
 	}
 	n.grown = n.log.Stats().RecordBytes
-	for _, p := range n.parts {
+	for _, p := range n.all() {
 		if err := n.snapshotPartition(p); err != nil {
 			n.excuse("snapshot", err)
 			return
 		}
 	}
+	n.moveMetaOn()
 	n.truncate()
 	n.poke()
 }
@@ -98,13 +98,13 @@ func (n *node) shorten() error {
 		return err
 	}
 	floors := make(map[uint32]uint64)
-	for _, p := range n.parts {
+	for _, p := range n.all() {
 		if index := snapshot.JoinIndex(infos, p.id, snapshotKeep); index > 0 {
 			floors[p.id] = index
 		}
 	}
 	recorded := n.log.AppendedPos()
-	if _, _, err := n.append(n.host.StateRecords()); err != nil {
+	if _, _, err := n.append(append(n.host.StateRecords(), n.goneRecords()...)); err != nil {
 		return err
 	}
 	if err := n.log.Sync(context.Background()); err != nil {
@@ -113,7 +113,7 @@ func (n *node) shorten() error {
 	if err := n.dir.SetFloors(floors); err != nil {
 		return err
 	}
-	for _, p := range n.parts {
+	for _, p := range n.all() {
 		n.log.SetFloor(p.id, floors[p.id])
 	}
 	removed, err := n.log.TruncateBefore(recorded)
@@ -136,6 +136,9 @@ func (n *node) sendSnapshot(s replica.SendSnapshot) {
 	n.later(snapshotPatience*milli, func() { sent(false) })
 	n.later(int64(n.s.lifeRand.IntN(int(100*milli))), func() {
 		if n.waits || n.disk.stall > n.s.now {
+			return
+		}
+		if _, here := n.host.Has(s.Group); !here { // it was dropped meanwhile
 			return
 		}
 		b, m, err := n.snapshotSince(s.Group, s.First)
@@ -177,7 +180,7 @@ func (n *node) snapshotSince(group uint32, first uint64) ([]byte, snapshot.Meta,
 		}
 	}
 	if path == "" {
-		p := n.parts[group-1]
+		p := n.part(group)
 		if err := n.snapshotPartition(p); err != nil {
 			return nil, snapshot.Meta{}, err
 		}
@@ -199,7 +202,7 @@ func (n *node) takeSnapshot(from [16]byte, s replica.SendSnapshot, b []byte, don
 		done(false)
 		return
 	}
-	info, err := snapshot.Receive(context.Background(), n.disk.fs(), n.dir.SnapshotDir(), bytes.NewReader(b), int64(len(b)), nil, snapshot.ReceiveOptions{})
+	info, err := snapshot.Receive(context.Background(), n.disk.fs(), n.dir.SnapshotDir(), bytes.NewReader(b), int64(len(b)), nil, n.receiveOptions())
 	if err != nil {
 		n.excuse("receive a snapshot", err)
 		done(false)
@@ -212,7 +215,7 @@ func (n *node) takeSnapshot(from [16]byte, s replica.SendSnapshot, b []byte, don
 		return
 	}
 	f.Close()
-	g, err := replica.RestoreGroup(s.Group, replica.State{Index: m.Index, Term: m.Term, Stamp: m.Stamp}, m.State)
+	g, _, err := restored(s.Group, replica.State{Index: m.Index, Term: m.Term, Stamp: m.Stamp}, m.State)
 	if err != nil {
 		n.s.fail("node %d: %v", n.index, err)
 		return
@@ -232,7 +235,7 @@ func (n *node) install(in replica.Install) {
 	if a.meta.Index != in.Index {
 		panic(processEnd{fmt.Errorf("group %d: wanted index %d, received %d", in.Group, in.Index, a.meta.Index)})
 	}
-	p := n.parts[in.Group-1]
+	p := n.part(in.Group)
 	p.readable, p.replacing = false, true
 	p.installs++
 	n.later(int64(n.s.lifeRand.IntN(int(100*milli))), func() {
@@ -240,11 +243,10 @@ func (n *node) install(in replica.Install) {
 		if _, err := snapshot.Load(n.disk.fs(), a.path, func(snapshot.Meta) (snapshot.Sink, error) { return putInto(p.table), nil }); err != nil {
 			panic(processEnd{err})
 		}
-		g, err := replica.RestoreGroup(in.Group, replica.State{Index: in.Index, Term: in.Term, Stamp: a.meta.Stamp}, a.meta.State)
-		if err != nil {
+		if err := p.restore(replica.State{Index: in.Index, Term: in.Term, Stamp: a.meta.Stamp}, a.meta.State); err != nil {
 			panic(processEnd{err})
 		}
-		p.group, p.replacing, p.applied, p.snapshotIndex = g, false, in.Index, in.Index
+		p.replacing, p.applied, p.snapshotIndex = false, in.Index, in.Index
 		n.clock = max(n.clock, a.meta.Stamp)
 		n.s.witness.installed++
 		n.s.tell(Event{Kind: "snap", Node: n.index, Group: in.Group, A: in.Index, Text: "installed"})

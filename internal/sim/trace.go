@@ -37,6 +37,10 @@ import (
 //	lead     n's role or term has changed        g, a: term, s: leader, follower
 //	apply    n applies an entry                  g, a: index, b: a hash of the entry
 //	snap     n writes, sends, receives or installs a snapshot   g, a: index, s: which
+//	meta     n is the first to apply a command of the meta group   a: index, s: which, and what became of it
+//	conf     n is the first to apply a configuration      g, a: index, s: who belongs to it
+//	move     n takes a group a step further, or drops its replica  g, s: how
+//	admin    somebody asks n for something                s: for what
 //	call     client n begins an operation        s: what
 //	try      it sends it to p                    id
 //	reply    it has its outcome                  s: what

@@ -7,7 +7,9 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/history"
+	"github.com/prakashpandey/vegadb/internal/meta"
 	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/ring"
 )
 
 // witness sees everything at once, as nobody in the product can, and says at once when something is not as it must be.
@@ -20,6 +22,13 @@ type witness struct {
 	stamps  []int64 // by group: the latest log time of an entry that is committed
 	// What the run reached, for whoever asks whether it tests anything.
 	applied, installed, elections int
+	joined, removed, changes      int
+
+	// Of worlds with membership.
+	confs  []*replica.Configuration // by group: the newest
+	ids    []map[uint64]ring.NodeID // by group: where each replica is or was
+	newest *meta.State              // that anybody has come to
+	buried map[ring.NodeID]bool     // nodes that were removed
 }
 
 // seen is what is known of a group's log: by index, from 1 on.
@@ -84,8 +93,13 @@ func (w *witness) note(p *partition, index, term, hash uint64) *seenEntry {
 	return e
 }
 
-func (w *witness) advances(p *partition, index, term uint64, _ *replica.Configuration) {
-	w.note(p, index, term, 1)
+func (w *witness) advances(p *partition, index, term uint64, conf *replica.Configuration) {
+	if conf == nil {
+		w.note(p, index, term, 1)
+		return
+	}
+	w.note(p, index, term, hashOf(conf))
+	w.reconfigures(p, conf)
 }
 
 // applies notes an entry and returns the sink that sees its results.
@@ -146,13 +160,16 @@ func (w *witness) expects(session command.Session, kind history.Kind) sent {
 
 // compare checks that all replicas hold the same.
 func (w *witness) compare() {
-	for g := range w.s.cfg.Partitions {
+	for _, g := range w.s.groups() {
 		var first *partition
 		for _, n := range w.s.nodes {
 			if n.proc == nil {
 				continue
 			}
-			p := n.parts[g]
+			p := n.part(g)
+			if _, here := n.host.Has(g); !here {
+				continue
+			}
 			if first == nil {
 				first = p
 				continue

@@ -23,16 +23,16 @@ func main() {
 	limit := flag.Duration("time", 0, "run fresh seeds for this long")
 	trace := flag.String("trace", "", "file to write the whole trace of -seed to, as JSON lines")
 	bug := flag.String("bug", "", "break a promise on purpose: "+strings.Join(sim.Bugs(), ", "))
+	members := flag.Bool("members", false, "nodes join and leave as well; of several seeds, every second one does so in any case")
 	verbose := flag.Bool("v", false, "a line for each seed")
 	flag.Parse()
 	if *seed != 0 {
-		os.Exit(one(*seed, *bug, *trace))
+		os.Exit(one(sim.Config{Seed: *seed, Bug: *bug, Membership: *members}, *trace))
 	}
-	os.Exit(many(*from, *seeds, *limit, *bug, *verbose))
+	os.Exit(many(*from, *seeds, *limit, sim.Config{Bug: *bug, Membership: *members}, *verbose))
 }
 
-func one(seed uint64, bug, trace string) int {
-	c := sim.Config{Seed: seed, Bug: bug}
+func one(c sim.Config, trace string) int {
 	if trace != "" {
 		c.Keep = 10_000_000
 	}
@@ -58,7 +58,7 @@ func one(seed uint64, bug, trace string) int {
 	return 0
 }
 
-func many(from uint64, seeds int, limit time.Duration, bug string, verbose bool) int {
+func many(from uint64, seeds int, limit time.Duration, c sim.Config, verbose bool) int {
 	began := time.Now()
 	if from == 0 {
 		from = uint64(began.UnixNano()) % 1_000_000_000 * 1000
@@ -69,7 +69,9 @@ func many(from uint64, seeds int, limit time.Duration, bug string, verbose bool)
 		if limit > 0 && time.Since(began) > limit || seeds == 0 && limit == 0 {
 			break
 		}
-		r := sim.Run(sim.Config{Seed: from + uint64(n), Bug: bug})
+		c := c
+		c.Seed, c.Membership = from+uint64(n), c.Membership || n%2 == 1 && c.Bug == ""
+		r := sim.Run(c)
 		if verbose || r.Failed() {
 			fmt.Println(r)
 		}
