@@ -95,9 +95,14 @@ func TestThatASnapshotReplacesAnotherHistoryIsRecordedFirst(t *testing.T) {
 		if err := h.Work(&fx); err != nil {
 			t.Fatal(err)
 		}
-		recs = append(recs, fx.Records...)
-		if len(recs) != 2 || recs[0].Type != RecordState || recs[1].Type != RecordReset || string(recs[1].Payload) != string(ResetRecord(1, 9, 4).Payload) {
-			t.Errorf("%+v", recs)
+		// Also when the log has been shortened: it may have had no room for those.
+		for _, recs := range [][]wal.Record{recs, fx.Records} {
+			if !shortened && recs == nil {
+				continue
+			}
+			if len(recs) != 2 || recs[0].Type != RecordState || recs[1].Type != RecordReset || string(recs[1].Payload) != string(ResetRecord(1, 9, 4).Payload) {
+				t.Errorf("shortened %v: %+v", shortened, recs)
+			}
 		}
 	}
 }

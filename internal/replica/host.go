@@ -494,7 +494,7 @@ func (h *Host) StateRecords() []wal.Record {
 	recs := make([]wal.Record, 0, len(h.order))
 	for _, r := range h.order {
 		if !r.recorded {
-			recs = r.firstRecords(recs)
+			recs = r.firstRecords(recs) // its first Work gives them out all the same: there may be no room for these
 			continue
 		}
 		// As it was given out last: what Raft has decided since follows with its own record,

@@ -244,7 +244,7 @@ func (r *Raft) work(fx *Effects) error {
 	r.dirty, r.cut = false, math.MaxUint64
 	if !r.recorded {
 		fx.Records = r.firstRecords(fx.Records)
-		fx.Sync = true
+		fx.Sync, r.recorded = true, true
 	}
 	for {
 		r.proposeSeal()
@@ -354,7 +354,6 @@ func (r *Raft) hardState(h HardState, worth bool, fx *Effects) {
 
 // firstRecords are those that come before all others of this replica, or of this start.
 func (r *Raft) firstRecords(recs []wal.Record) []wal.Record {
-	r.recorded = true
 	recs = append(recs, StateRecord(r.c.Group, r.written))
 	if r.c.Apart {
 		recs = append(recs, ResetRecord(r.c.Group, r.applied, r.appliedTerm))
