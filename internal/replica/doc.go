@@ -41,7 +41,8 @@
 //   - A record refused by the log leaves no trace.
 //   - A Raft group's first record is a hard state, durable before any snapshot of it is
 //     published: a snapshot of a Raft group without a hard state shows that records are lost; a vote and a term are given out as
-//     records before anybody is told of them, and told only once they are durable.
+//     records before anybody is told of them, and told only once they are durable: a
+//     replica asks for votes when its own is.
 //   - No message of another replica makes Raft panic: what it finds impossible is refused
 //     before, and halts the host where it shows that somebody has forgotten something.
 //   - A proposal is answered once: with its results when it is applied, or as lost

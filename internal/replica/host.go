@@ -23,7 +23,8 @@ type Options struct {
 	// KeepBytes is what each group keeps of its log in memory for laggards, and
 	// TotalKeepBytes bounds that over all groups when laggards want more.
 	KeepBytes, TotalKeepBytes int64
-	// Seed makes the contexts of reads differ from those of an earlier life.
+	// Seed makes the contexts of reads differ from those of an earlier life. They are counted
+	// from there: it is to be far from the highest number.
 	Seed   uint64
 	Logger raft.Logger
 }
@@ -340,6 +341,12 @@ func (h *Host) Persisted(batch uint64) {
 	h.early = slices.Delete(h.early, 0, n)
 }
 
+// stands reports whether the replica stands for election in a term.
+func (r *Raft) stands(term uint64) bool {
+	s := r.rn.BasicStatus()
+	return s.RaftState == raft.StateCandidate && s.GetTerm() == term
+}
+
 // respond has msgs delivered once what has been given out so far, and what is being
 // gathered now, is durable.
 func (h *Host) respond(r *Raft, msgs []*raftpb.Message, fx *Effects) {
@@ -363,7 +370,9 @@ func (h *Host) deliver(r *Raft, msgs []*raftpb.Message) {
 	for _, m := range msgs {
 		switch {
 		case m.GetTo() != r.c.Hard.Replica:
-			r.outgoing = append(r.outgoing, m)
+			if m.GetType() != raftpb.MsgVote || r.stands(m.GetTerm()) {
+				r.outgoing = append(r.outgoing, m)
+			}
 		case r.installing:
 			r.afterInstall = append(r.afterInstall, m)
 		default:

@@ -257,22 +257,27 @@ func (r *Raft) work(fx *Effects) error {
 			return nil
 		}
 		rd := r.rn.Ready()
+		var candidacy []*raftpb.Message
 		for i, m := range rd.Messages {
 			var err error
-			switch m.GetTo() {
-			case raft.LocalAppendThread:
+			switch to := m.GetTo(); {
+			case to == raft.LocalAppendThread:
 				r.append(m, fx)
-			case raft.LocalApplyThread:
+			case to == raft.LocalApplyThread:
 				err = r.apply(m, fx)
-			default:
-				if !r.superfluous(m, rd.Messages[i+1:]) {
-					r.send(m, fx)
-				}
+			case m.GetType() == raftpb.MsgVote:
+				candidacy = append(candidacy, m)
+			case !r.superfluous(m, rd.Messages[i+1:]):
+				r.send(m, fx)
 			}
 			if err != nil {
 				return err
 			}
 		}
+		// Raft would ask for votes at once, and lead by those of others before its own is on
+		// disk. After a crash it would not know that it had led in that term: it could be elected
+		// in it once more, by the same voters, and give an index and a term to two entries.
+		r.host.respond(r, candidacy, fx)
 		if rd.SoftState != nil {
 			r.soft(rd.SoftState, fx)
 		}

@@ -18,10 +18,11 @@ import (
 // your replica in this term, and does it follow this leader? One message answers for all of
 // which that is so.
 //
-// What an answer proves is what Raft's heartbeats prove: a voter that gives it after the
-// round has begun has not yet voted in a later term, and each later leader needs the vote
-// of at least one of the majority that has. So when the round began nothing had been
-// committed in a later term, and the leader's commit index covers all that had been.
+// What an answer proves is what Raft's heartbeats prove: nobody can know yet of a vote in a
+// later term of a voter that gives it after the round has begun (should it have cast one a
+// moment ago, that is not on disk), and each later leader needs the vote of at least one of
+// the majority that has. So when the round began nothing had been committed in a later
+// term, and the leader's commit index covers all that had been.
 //
 // What it does not do is to have the voters wait another election time-out: a round
 // begins no lease. A read that is to begin one takes Raft's way: see Host.Read.

@@ -17,7 +17,7 @@ func asksForVote(m *Message) bool {
 
 // A witness sees all nodes at once, and notices what must never happen:
 //
-//   - two leaders in one term;
+//   - two leaders in one term, or one in two lives;
 //   - two nodes with different entries at one index, or different states after it;
 //   - an acknowledged write that is not what was committed;
 //   - a write that was refused as surely not executed, and was;
@@ -27,7 +27,7 @@ func asksForVote(m *Message) bool {
 type witness struct {
 	t       *testing.T
 	seed    uint64
-	leaders map[uint64]uint64 // by term
+	leaders map[uint64]reign // by term
 	entries map[uint64]committed
 	digests map[uint64]uint64
 	// known is the highest index of which a client knows: it was acknowledged, or read.
@@ -38,6 +38,11 @@ type witness struct {
 	reads, leaseReads, acknowledged, unknown int
 }
 
+type reign struct {
+	replica uint64
+	life    int // of its node
+}
+
 type committed struct {
 	term    uint64
 	payload string
@@ -45,7 +50,7 @@ type committed struct {
 }
 
 func newWitness(t *testing.T, seed uint64) *witness {
-	return &witness{t: t, seed: seed, leaders: map[uint64]uint64{}, entries: map[uint64]committed{}, digests: map[uint64]uint64{}}
+	return &witness{t: t, seed: seed, leaders: map[uint64]reign{}, entries: map[uint64]committed{}, digests: map[uint64]uint64{}}
 }
 
 func (v *witness) fatalf(format string, args ...any) {
@@ -60,10 +65,11 @@ func (v *witness) look(w *world) {
 		if !ok || !s.Leads {
 			continue
 		}
-		if other, led := v.leaders[s.Term]; led && other != s.Replica {
-			v.fatalf("replicas %d and %d both lead in term %d", other, s.Replica, s.Term)
+		now := reign{s.Replica, n.life}
+		if other, led := v.leaders[s.Term]; led && other != now {
+			v.fatalf("replicas %d and %d both lead in term %d, in lives %d and %d of their nodes", other.replica, s.Replica, s.Term, other.life, n.life)
 		}
-		v.leaders[s.Term] = s.Replica
+		v.leaders[s.Term] = now
 	}
 	w.admin.look()
 }
