@@ -146,7 +146,7 @@ func (n *Node) openCluster() error {
 	c.leaders.init(len(n.partitions) + 1)
 	n.cluster = c
 	n.workerDone = make(chan struct{})
-	n.worker = newWorker(n, c.boot<<8)
+	n.worker = newWorker(n, c.boot>>8)
 	t, err := transport.New(transport.Options{
 		Cluster: ring.NodeID(n.dir.Cluster), Node: c.self, Boot: c.boot, Listen: o.PeerAddr, TLS: o.TLS,
 		Resolve: n.resolve, Handler: (*peerHandler)(n), Admit: n.admitPeer, Refused: n.refusedByPeer, Lost: n.framesLost,

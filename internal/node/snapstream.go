@@ -17,6 +17,7 @@ import (
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/store"
+	"github.com/prakashpandey/vegadb/internal/wal"
 )
 
 // A laggard that the log in memory does not reach gets a snapshot file on a connection of
@@ -165,9 +166,9 @@ func (h *peerHandler) Snapshot(ctx context.Context, from ring.NodeID, header []b
 		if err := n.wants(group, to, term, info.Index); err != nil {
 			return err
 		}
-		// The replica's first hard state was appended at the latest when the worker answered
-		// for the first time: a start that finds the snapshot of a group with peers must find
-		// that, too. See checkWhole.
+		// The replica was there when the worker answered for the first time, and its first hard
+		// state was appended before it answered now: a start that finds the snapshot of a group
+		// with peers must find that, too. See checkWhole.
 		return n.log.Sync(ctx)
 	}})
 	if errors.Is(err, errHasIt) {
@@ -195,10 +196,12 @@ func (h *peerHandler) Snapshot(ctx context.Context, from ring.NodeID, header []b
 // errHasIt says that a replica has what a snapshot would bring it: it lost no more than its leader's memory of that.
 var errHasIt = errors.New("the replica has all of it already")
 
-// wants says why a snapshot up to index is of no use to a replica here.
+// wants says why a snapshot up to index is of no use to a replica here, or not yet: as long
+// as records wait for room, what must be on disk before it may be among them.
 func (n *Node) wants(group uint32, to, term, index uint64) error {
-	wanted, hasIt := false, false
+	wanted, hasIt, waits := false, false, false
 	n.worker.ask(func() {
+		waits = len(n.worker.backlog) > 0
 		st, ok := n.worker.host.Status(group)
 		wanted = ok && st.Replica == to && !st.Installing && st.Term <= term
 		hasIt = wanted && st.Commit >= index
@@ -208,6 +211,8 @@ func (n *Node) wants(group uint32, to, term, index uint64) error {
 		return n.noUse(group, to)
 	case hasIt:
 		return errHasIt
+	case waits:
+		return fmt.Errorf("node %s has to write down other things first: %w", n.nodeID, wal.ErrNoSpace)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/ring"
+	"github.com/prakashpandey/vegadb/internal/wal"
 )
 
 // What a replica has voted and acknowledged is in the log alone. A node that has lost a
@@ -73,10 +74,14 @@ func (n *Node) markClustered(ctx context.Context) error {
 	if n.dir.Clustered() {
 		return nil
 	}
-	for range 2 { // what the first turn has given out is appended when the second begins
-		if !n.worker.ask(func() {}) {
+	waits := false
+	for range 2 { // what the first turn has given out is appended when the second begins, unless there is no room
+		if !n.worker.ask(func() { waits = len(n.worker.backlog) > 0 }) {
 			return ErrClosed
 		}
+	}
+	if waits {
+		return fmt.Errorf("others cannot rely on this node before it has written down what it is: %w", wal.ErrNoSpace)
 	}
 	if err := n.log.Sync(ctx); err != nil {
 		return err
