@@ -75,3 +75,19 @@ func TestNobodyReliesOnANodeWhoseRecordsWaitForRoom(t *testing.T) {
 		t.Error("it is not noted that others rely on the node")
 	}
 }
+
+// TestMoreRecordsThanALogSegmentHoldsAreAppended: a follower that has much to make up for gets them at once.
+func TestMoreRecordsThanALogSegmentHoldsAreAppended(t *testing.T) {
+	c := startPeers(t, 1, wal.Always)
+	n := c.nodes[0]
+	recs := make([]wal.Record, 3*n.opts.LogSegmentBytes/100)
+	for i := range recs {
+		recs[i] = wal.Record{Group: unknownGroup, Type: 200, Index: 1, Payload: make([]byte, 100)}
+	}
+	var done int
+	var err error
+	n.worker.ask(func() { done, _, err = n.worker.append(recs) })
+	if done != len(recs) || err != nil {
+		t.Errorf("%d of %d records: %v", done, len(recs), err)
+	}
+}

@@ -98,7 +98,7 @@ const (
 	inboxBytes = 64 << 20
 	// proposalChunk is how entries are copied: many into one piece of memory.
 	proposalChunk = 64 << 10
-	// appendBytes is how many bytes of records go into one append to the log.
+	// appendBytes is about how many bytes of records go into one append to the log, at most.
 	appendBytes = 1 << 20
 )
 
@@ -442,11 +442,15 @@ func (w *worker) keep(pos uint64, sync bool) error {
 // append appends records in order, however long the log is busy, and says how many it
 // has: not all of them if the log has no space for more.
 func (w *worker) append(recs []wal.Record) (done int, pos uint64, err error) {
+	most := appendBytes
+	if segment := w.n.opts.LogSegmentBytes; segment > 0 { // it must fit into one, and be worth less than that
+		most = int(min(int64(most), segment/4))
+	}
 	for done < len(recs) {
 		w.recs = w.recs[:0]
 		size := 0
 		for i := range recs[done:] {
-			if size += len(recs[done+i].Payload); i > 0 && size > appendBytes {
+			if size += len(recs[done+i].Payload) + recordOverhead; i > 0 && size > most {
 				break
 			}
 			w.recs = append(w.recs, &recs[done+i])
