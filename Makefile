@@ -52,6 +52,7 @@ fmt-check: ## fail when a file is not gofmt-ed
 vet: ## go vet, of the benchmarks' module too
 	$(GO) vet ./...
 	$(GO) vet -tags invariants ./...
+	$(GO) vet -tags mutants ./...
 	$(GO) -C bench vet ./...
 
 .PHONY: cross
@@ -85,6 +86,10 @@ sim: ## simulated clusters: SEEDS of them, or fresh ones for TIME; a failure pri
 .PHONY: soak
 soak: ## fresh simulated clusters, one after the other, until one fails (one core: start several for more)
 	$(GO) run ./internal/sim/cmd -time 8760h
+
+.PHONY: mutants
+mutants: ## known bugs put into the product, one by one: what notices each, and after how many seeds (ARGS="-only NAME -update-docs")
+	$(GO) run -tags mutants ./internal/mutant/cmd $(ARGS)
 
 .PHONY: test-bench
 test-bench: ## tests of the benchmarks' own module

@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"internal/replica", "internal/meta", "internal/wal", "internal/snapshot"},
 	{"internal/command"},
 	{"internal/store", "internal/ring", "internal/wire", "internal/resp"},
-	{"internal/vfs", "internal/invariants"},
+	{"internal/vfs", "internal/invariants", "internal/mutant"},
 }
 
 // aside lists the packages beside the layers with all they may import of ours: the Go client and the command line
@@ -48,8 +48,10 @@ var aside = map[string][]string{
 	"test":                 {},
 	// The simulator runs the product's packages in a world of its own.
 	"internal/sim": {"internal/replica", "internal/meta", "internal/mover", "internal/wal", "internal/snapshot", "internal/datadir", "internal/command",
-		"internal/store", "internal/ring", "internal/wire", "internal/vfs", "internal/history"},
-	"internal/sim/cmd": {"internal/sim"},
+		"internal/store", "internal/ring", "internal/wire", "internal/vfs", "internal/history", "internal/mutant"},
+	"internal/sim/cmd": {"internal/sim", "internal/mutant"},
+	// It runs the simulator and other packages' tests with known bugs in them.
+	"internal/mutant/cmd": {"internal/sim", "internal/mutant"},
 }
 
 // asideUsers says who may import each of them, besides tests and those named in aside.
@@ -74,6 +76,7 @@ var asideUsers = map[string][]string{
 	"internal/clustertest": {},
 	"internal/sim":         {},
 	"internal/sim/cmd":     {},
+	"internal/mutant/cmd":  {},
 }
 
 // siblings are the imports within one layer that are meant.

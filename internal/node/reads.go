@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 
+	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/wal"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -127,7 +128,7 @@ func (n *Node) endRead(p *Partition, g ReadGrant) error {
 	case !g.Recheck:
 		return nil
 	case g.Level == wire.Lease:
-		if p.leased.Load() <= n.worker.nowMs() || p.term.Load() != g.mark || !p.leads.Load() {
+		if !replica.LeaseHolds(p.leased.Load(), n.worker.nowMs(), g.mark, p.term.Load(), p.leads.Load()) {
 			return n.leaderOr(p, errLease)
 		}
 	case p.installs.Load() != g.mark || !p.readable.Load():

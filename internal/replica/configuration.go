@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/raft/v3/tracker"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/prakashpandey/vegadb/internal/mutant"
 	"github.com/prakashpandey/vegadb/internal/ring"
 )
 
@@ -182,7 +183,14 @@ func (c *Configuration) Replay(e *Entry) (*Configuration, error) {
 		return nil, fmt.Errorf("index %d: the configuration before it makes no sense: %w", e.Index, err)
 	}
 	changer.Tracker.Config, changer.Tracker.Progress = cfg, progress
-	if cc.LeaveJoint() {
+	if mutant.On(mutant.NaiveSwap) && len(cc.Changes) > 0 { // see Raft.change
+		for _, one := range cc.Changes {
+			if cfg, progress, err = changer.Simple(one); err != nil {
+				break
+			}
+			changer.Tracker.Config, changer.Tracker.Progress = cfg, progress
+		}
+	} else if cc.LeaveJoint() {
 		cfg, progress, err = changer.LeaveJoint()
 	} else if autoLeave, joint := cc.EnterJoint(); joint {
 		cfg, progress, err = changer.EnterJoint(autoLeave, cc.Changes...)

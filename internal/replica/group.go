@@ -3,6 +3,7 @@ package replica
 import (
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/invariants"
+	"github.com/prakashpandey/vegadb/internal/mutant"
 	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
@@ -114,6 +115,7 @@ func (g *Group) Apply(t *store.Table, index, term uint64, entry []byte, sink com
 	invariants.Check(index == g.applied+1, "group %d applies its entries one by one: %d after %d", g.id, index, g.applied)
 	execute := true
 	session, sent := command.EntrySession(entry)
+	sent = sent && !mutant.On(mutant.RetryWithoutSession) // every entry is taken for a new write
 	if sent {
 		sink, execute = g.sessions.begin(session, max(command.Stamp(entry), g.appliedStamp), command.Count(entry), sink)
 	}

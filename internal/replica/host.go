@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/mutant"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/wal"
 	"github.com/prakashpandey/vegadb/internal/wire"
@@ -149,7 +150,13 @@ const MaxTicks = 3
 // counted from before the round was sent, less the ticks with which a voter makes up for a
 // pause just after it has heard of it, less one because its next tick may come at once,
 // and less a tenth for clocks that run at different speeds.
-func (h *Host) leaseMs() int64 { return int64(h.o.ElectionTicks-MaxTicks-1) * h.o.TickMs * 9 / 10 }
+func (h *Host) leaseMs() int64 {
+	ms := int64(h.o.ElectionTicks-MaxTicks-1) * h.o.TickMs * 9 / 10
+	if mutant.On(mutant.LongLease) {
+		ms *= 10
+	}
+	return ms
+}
 
 func (h *Host) hardKeepBytes() int64 {
 	return max(h.o.KeepBytes*2, h.o.TotalKeepBytes/int64(max(len(h.order), 1)))
@@ -297,6 +304,10 @@ func (h *Host) Read(group uint32, w ReadWaiter, lease bool) bool {
 	if r == nil {
 		return false
 	}
+	if mutant.On(mutant.LocalRead) && r.role == raft.StateLeader { // "it leads, so it knows"
+		w.Done()
+		return true
+	}
 	if len(r.reads.fresh) == 0 {
 		r.reads.since = h.now
 	}
@@ -357,7 +368,7 @@ func (h *Host) respond(r *Raft, msgs []*raftpb.Message, fx *Effects) {
 	if len(fx.Records) > 0 {
 		batch++ // the one that Work is about to give out
 	}
-	if batch <= h.durable {
+	if batch <= h.durable || mutant.On(mutant.EarlyAck) { // as if handing records to the log were enough
 		h.deliver(r, msgs)
 		return
 	}
@@ -577,8 +588,11 @@ func (h *Host) Transfer(group uint32, to uint64) {
 	if r == nil || !r.leads() || r.transferring != 0 || to == r.c.Hard.Replica {
 		return
 	}
-	r.c.Machine.Lease(0)
-	r.transferring, r.transferTerm = h.now, r.term
+	r.transferring = h.now
+	if !mutant.On(mutant.LeaseInHandover) { // the other stands for election whatever lease there is
+		r.c.Machine.Lease(0)
+		r.transferTerm = r.term
+	}
 	h.counters.Transfers++
 	r.rn.TransferLeader(to)
 	r.mark()

@@ -202,3 +202,22 @@ func TestAConfirmationCountsForItsOwnRoundAlone(t *testing.T) {
 		t.Error("the second is not confirmed by its own")
 	}
 }
+
+func TestALeaseHoldsInItsTermAndUntilItEnds(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		until, now    int64
+		granted, term uint64
+		leads, want   bool
+	}{
+		{"as it was granted", 100, 99, 3, 3, true, true},
+		{"it has ended", 100, 100, 3, 3, true, false},
+		{"it was given up", 0, 99, 3, 3, true, false},
+		{"in another term", 100, 99, 3, 4, true, false},
+		{"without leading", 100, 99, 3, 3, false, false},
+	} {
+		if got := LeaseHolds(c.until, c.now, c.granted, c.term, c.leads); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}

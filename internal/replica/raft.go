@@ -11,6 +11,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/invariants"
+	"github.com/prakashpandey/vegadb/internal/mutant"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
@@ -448,7 +449,7 @@ func (r *Raft) applyEntry(e *raftpb.Entry, fx *Effects) error {
 		if err := proto.Unmarshal(e.Data, &cc); err != nil {
 			return fmt.Errorf("a configuration change that cannot be read: %w", err)
 		}
-		next, err := r.conf.changed(e.GetIndex(), r.rn.ApplyConfChange(&cc), cc.GetContext())
+		next, err := r.conf.changed(e.GetIndex(), r.change(&cc), cc.GetContext())
 		if err != nil {
 			return err
 		}
@@ -470,6 +471,17 @@ func (r *Raft) applyEntry(e *raftpb.Entry, fx *Effects) error {
 		}
 	}
 	return nil
+}
+
+// change has Raft change the configuration.
+func (r *Raft) change(cc *raftpb.ConfChangeV2) (next *raftpb.ConfState) {
+	if mutant.On(mutant.NaiveSwap) && len(cc.Changes) > 0 { // one by one, so that none needs a joint configuration
+		for _, one := range cc.Changes {
+			next = r.rn.ApplyConfChange(&raftpb.ConfChangeV2{Changes: []*raftpb.ConfChangeSingle{one}})
+		}
+		return next
+	}
+	return r.rn.ApplyConfChange(cc)
 }
 
 // sealed reports, on the leader, whether its configuration outlives a crash of everybody:

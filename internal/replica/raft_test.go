@@ -337,3 +337,29 @@ func TestALeadersStampsAreNotBehindThoseOfOthers(t *testing.T) {
 		}
 	}
 }
+
+// While voters are replaced, those who do not know of it yet may elect a leader by a majority of the old ones. What the
+// new ones alone have committed would be lost.
+func TestWhileVotersAreReplacedAnEntryNeedsBothMajorities(t *testing.T) {
+	conf := voters(4)
+	conf.Voters, conf.Learners = conf.Voters[:3:3], conf.Voters[3:]
+	b := newByHand(t, conf, nil)
+	b.lead()
+	b.ack()
+	if err := b.h.Reconfigure(testGroup, Change{Promote: []uint64{4}, Remove: []uint64{3}}); err != nil {
+		t.Fatal(err)
+	}
+	b.work()
+	b.ack() // the change is committed by the old voters 1 and 2, and begins
+	b.h.Propose(testGroup, putEntry("k", "v"), nil, false)
+	b.work()
+	before := len(b.applied)
+	b.acksOf(4)
+	if len(b.applied) > before {
+		t.Error("committed by 1 and 4, most of the new voters, alone")
+	}
+	b.acksOf(2)
+	if len(b.applied) == before {
+		t.Error("not committed by most of the old and of the new voters")
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/prakashpandey/vegadb/internal/mutant"
 	"github.com/prakashpandey/vegadb/internal/ring"
 )
 
@@ -27,7 +28,7 @@ func (r *Raft) acceptable(m *raftpb.Message) bool {
 	case raftpb.MsgVote, raftpb.MsgPreVote:
 		// A replica that has just come back does not know whom it has promised its vote
 		// to: that of a leader whose lease may still run.
-		return h.now >= h.quiet
+		return h.now >= h.quiet || mutant.On(mutant.VoteAfterRestart)
 	case raftpb.MsgVoteResp, raftpb.MsgPreVoteResp, raftpb.MsgHeartbeatResp:
 		// To a follower they say nothing, but would have it forget its leader if their term is
 		// higher: and with that, that the leader's lease may still run.

@@ -56,6 +56,8 @@
 //	loss of a node      one, if nobody's platter is damaged       it is removed by force, and its replicas made anew
 //	clock jump          any number of nodes: wall clock, up to    expiry follows the log's time; nothing else looks
 //	                    an hour in either direction
+//	handover            of any group, to any voter, which may     leases end first; clients wait or are sent on
+//	                    hear of it late
 //
 // Always, whatever of this happens:
 //
@@ -77,11 +79,17 @@
 //
 // # Not in the model
 //
-//   - Lies: a disk that acknowledges an fsync and loses the data anyway, a node that says what is not so.
+//   - Lies: a disk that acknowledges an fsync and loses the data anyway ([Faults].Lies is for a test of the simulator), a node
+//     that says what is not so.
 //   - Damage to the last batch of a log: package wal says that it cannot be told from a write that a crash cut short.
 //     The simulator does not damage that one.
 //   - Damage to the platters of a majority.
 //   - Monotonic clocks that jump or differ by more than leases allow for.
+//
+// # Mutants
+//
+// A simulator that finds nothing has to prove that it could. Package mutant puts known bugs into the product, in builds with
+// the tag mutants; [MutantWorld] says in which world each of them shows soonest, and `make mutants` counts the seeds that it takes.
 //
 // # What a failure gives
 //

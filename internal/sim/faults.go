@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 
+	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/vfs"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
@@ -21,6 +23,8 @@ type Faults struct {
 	Pauses    bool
 	Clocks    bool // drift and jumps
 	Damage    bool // of platters
+	Handovers bool // of leadership, as operators and moves want them
+	Lies      bool // logs' disks say that they have synced and have not: not in the model, and never drawn
 	EveryMs   int  // mean time between two faults
 
 	diskFails bool // EIO has been injected
@@ -29,7 +33,7 @@ type Faults struct {
 // drawFaults draws kinds of faults: each in three runs of four, and one run in ten without any.
 func drawFaults(rng *rand.Rand) *Faults {
 	f := &Faults{EveryMs: 100 + rng.IntN(1000)}
-	for _, kind := range []*bool{&f.Cuts, &f.Kills, &f.Loss, &f.Links, &f.Stalls, &f.DiskFails, &f.Full, &f.Pauses, &f.Clocks, &f.Damage} {
+	for _, kind := range []*bool{&f.Cuts, &f.Kills, &f.Loss, &f.Links, &f.Stalls, &f.DiskFails, &f.Full, &f.Pauses, &f.Clocks, &f.Damage, &f.Handovers} {
 		*kind = rng.IntN(4) > 0
 	}
 	if rng.IntN(10) == 0 {
@@ -87,6 +91,7 @@ func (s *Sim) kinds() (kinds []func(n *node)) {
 		{f.Pauses, []func(n *node){s.pauseNode}},
 		{f.Clocks, []func(n *node){s.jumpClock}},
 		{f.Damage && f.Cuts, []func(n *node){s.damagePlatter}},
+		{f.Handovers, []func(n *node){s.handOver}},
 	} {
 		if kind.on {
 			kinds = append(kinds, kind.all...)
@@ -240,6 +245,33 @@ func (s *Sim) pauseNode(n *node) {
 func (s *Sim) jumpClock(n *node) {
 	n.jumped = int64(s.faultRand.IntN(2*3_600_000)) - 3_600_000
 	s.fault(n, "wall clock is off by %d ms", n.jumped)
+}
+
+// handOver has a group's leader hand over to a node. Now and then the one does not hear that the other stands for
+// election, or the other hears late that it is to.
+func (s *Sim) handOver(n *node) {
+	group := uint32(1 + s.faultRand.IntN(s.cfg.Partitions))
+	for _, l := range s.nodes {
+		if l == n || l.proc == nil || l.host == nil || !l.parts[group-1].leads {
+			continue
+		}
+		st, _ := l.host.Status(group)
+		to := slices.IndexFunc(st.Conf.Replicas(), func(r replica.Replica) bool { return r.Node == n.id && r.Role == replica.Voter })
+		if to < 0 {
+			return
+		}
+		id := st.Conf.Replicas()[to].ID
+		s.fault(l, "is to hand group %d over to %d", group, n.index)
+		l.calls = append(l.calls, func() { l.host.Transfer(group, id) })
+		l.poke()
+		switch s.faultRand.IntN(4) {
+		case 0:
+			s.net.link(n.index, l.index).held = s.now + s.long()
+		case 1:
+			s.net.link(l.index, n.index).held = s.now + s.long()
+		}
+		return
+	}
 }
 
 // damagePlatter cuts a node's power and damages its platter, if that leaves a majority without damage.

@@ -30,7 +30,7 @@ func (n *node) wallTime() time.Time { return time.UnixMilli(n.wallMs()).UTC() }
 
 func (n *node) logOptions(dir *datadir.Dir) wal.Options {
 	fs := n.disk.fs()
-	if n.s.cfg.Bug == BugNoSync && n.lives > 0 {
+	if n.s.faults.Lies && n.lives > 0 {
 		fs = noSync{fs}
 	}
 	return wal.Options{
@@ -101,6 +101,7 @@ func (n *node) start() {
 		}
 		n.truncate()
 		n.tick()
+		n.sweep()
 		n.watchLog()
 		n.poke()
 		n.beginMembership()

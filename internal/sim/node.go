@@ -195,6 +195,21 @@ func (n *node) tick() {
 	n.later(int64(tickMs*float64(milli)/n.rate), n.tick)
 }
 
+// sweep removes what has expired, for as long as it lives, as package node's sweeper does.
+func (n *node) sweep() {
+	n.later(sweepEvery, n.sweep)
+	for _, p := range n.parts {
+		if !p.replacing {
+			p.table.Sweep(p.group.State().Stamp, n.clockMs(), sweepBatch)
+		}
+	}
+}
+
+const (
+	sweepEvery = 100 * milli
+	sweepBatch = 256
+)
+
 // turn does all there is to do: what a worker of package node does in one turn.
 func (n *node) turn() {
 	n.turning = false
@@ -231,9 +246,6 @@ func (n *node) durable() {
 	upTo, done := n.log.DurablePos(), 0
 	for done < len(n.unsynced) && n.unsynced[done].pos <= upTo {
 		done++
-	}
-	if n.s.cfg.Bug == BugAckEarly {
-		done = len(n.unsynced)
 	}
 	if done > 0 {
 		n.host.Persisted(n.unsynced[done-1].batch)
@@ -308,9 +320,6 @@ func (n *node) appendRest() {
 		n.groupChanged(group)
 	}
 	fx.Reset()
-	if n.s.cfg.Bug == BugAckEarly {
-		n.poke()
-	}
 }
 
 // append appends records in order, and returns those that found no room.

@@ -88,13 +88,6 @@ func (p *partition) Apply(index, term uint64, entry []byte, sink command.Sink) e
 	if p.id == 0 {
 		return p.applyMeta(index, term, entry)
 	}
-	if p.n.s.cfg.Bug == BugNoSession {
-		if _, sent := command.EntrySession(entry); sent {
-			entry = slices.Clone(entry)
-			entry = append(entry[:16:16], entry[16+32:]...)
-			entry[1] &^= 1
-		}
-	}
 	watch := p.n.s.witness.applies(p, index, term, entry, sink)
 	if err := p.group.Apply(p.table, index, term, entry, watch); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/history"
+	"github.com/prakashpandey/vegadb/internal/mutant"
 )
 
 // Result is what a run has brought.
@@ -32,11 +33,11 @@ func (r *Result) Failed() bool { return len(r.Broken) > 0 || r.Verdict != histor
 func (r *Result) Replay() string {
 	c := r.Config
 	cmd := fmt.Sprintf("go run ./internal/sim/cmd -seed %d", c.Seed)
+	if c.Mutant != mutant.None {
+		return fmt.Sprintf("go run -tags mutants ./internal/sim/cmd -mutant %v -seed %d", c.Mutant, c.Seed)
+	}
 	if c.Membership {
 		cmd += " -members"
-	}
-	if c.Bug != "" {
-		cmd += " -bug " + c.Bug
 	}
 	return cmd
 }
@@ -214,3 +215,19 @@ func (s *Sim) used(group int) bool {
 
 // Forget drops the kept events but for the last: what String shows stays readable.
 func (r *Result) Forget() { r.events = r.events[max(0, len(r.events)-400):] }
+
+// Why says in one line what is broken; "" if nothing is.
+func (r *Result) Why() string {
+	text := ""
+	switch {
+	case len(r.Broken) > 0:
+		text = r.Broken[0]
+	case r.Failed():
+		text = r.History.String()
+		if _, rest, more := strings.Cut(text, "\n"); more {
+			text = rest
+		}
+	}
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}

@@ -145,21 +145,16 @@ func (n *node) read(p *partition, r *request) {
 			n.refuseRequest(r, replica.ErrNotLeader)
 			return
 		}
-		if r.op.Level == history.Lease && p.leaseEnd() > n.nowMs()+leaseSpareMs {
+		if r.op.Level == history.Lease && p.leased > n.nowMs()+leaseSpareMs {
 			term := p.term
-			// Between the grant and the look the process may stand still.
-			n.later(int64(n.s.lifeRand.IntN(50)), func() {
+			n.later(n.readerPause(), func() {
 				a := n.look(p, r)
-				if p.leaseEnd() <= n.nowMs() || p.term != term || !p.leads {
+				if !replica.LeaseHolds(p.leased, n.nowMs(), term, p.term, p.leads) {
 					n.refuseRequest(r, replica.ErrNotLeader)
 					return
 				}
 				n.answer(r, a)
 			})
-			return
-		}
-		if n.s.cfg.Bug == BugStale {
-			n.answer(r, n.look(p, r))
 			return
 		}
 		n.host.Read(p.id, &readWaiter{n, p, r}, r.op.Level == history.Lease)
@@ -184,12 +179,13 @@ func (n *node) read(p *partition, r *request) {
 	n.answer(r, n.look(p, r))
 }
 
-// leaseEnd is until when, on the process's clock, reads need no round.
-func (p *partition) leaseEnd() int64 {
-	if p.n.s.cfg.Bug == BugLease && p.leased != 0 {
-		return p.leased + 10*tickMs*electionTicks
+// readerPause is how long it takes from a lease's grant to the look. The goroutine that reads may stand still meanwhile
+// while the others of the process go on.
+func (n *node) readerPause() int64 {
+	if n.s.lifeRand.IntN(16) == 0 {
+		return int64(n.s.lifeRand.IntN(int(1500 * milli)))
 	}
-	return p.leased
+	return int64(n.s.lifeRand.IntN(50))
 }
 
 // leaseSpareMs is how much of a lease must be left for a read to begin under it.
@@ -202,7 +198,13 @@ type readWaiter struct {
 	r *request
 }
 
-func (w *readWaiter) Done() { w.n.answer(w.r, w.n.look(w.p, w.r)) }
+func (w *readWaiter) Done() {
+	if !w.p.readable { // it is about to be replaced by a snapshot
+		w.Failed(replica.ErrNotLeader)
+		return
+	}
+	w.n.answer(w.r, w.n.look(w.p, w.r))
+}
 
 func (w *readWaiter) Failed(err error) { w.n.refuseRequest(w.r, err) }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/history"
 	"github.com/prakashpandey/vegadb/internal/meta"
+	"github.com/prakashpandey/vegadb/internal/mutant"
 )
 
 // Config says what to simulate. The zero value of every field but Seed has a default; Run's result says what was used.
@@ -28,8 +29,8 @@ type Config struct {
 	// each partition is to have, and Spares how many nodes may join. Defaults by the seed.
 	Membership       bool
 	Replicas, Spares int
-	// Bug breaks the product's promises on purpose, to see that it is noticed. "" for none; see Bugs.
-	Bug string
+	// Mutant is a bug that is put into the product, to see that it is noticed. It takes a build with the tag mutants.
+	Mutant mutant.Bug
 	// Keep is how many events of the trace are kept for the report; 0: the last 400.
 	Keep int
 }
@@ -104,6 +105,9 @@ func Run(cfg Config) *Result {
 	was := crand.Reader
 	crand.Reader = cryptoRand{cfg.stream(streamCrypto)}
 	defer func() { crand.Reader = was }()
+	if cfg.Mutant != mutant.None {
+		defer mutant.Switch(cfg.Mutant)()
+	}
 
 	s := newSim(cfg)
 	defer s.close()

@@ -238,8 +238,8 @@ func (n *node) install(in replica.Install) {
 	p := n.part(in.Group)
 	p.readable, p.replacing = false, true
 	p.installs++
-	n.later(int64(n.s.lifeRand.IntN(int(100*milli))), func() {
-		p.table.Clear()
+	n.later(int64(n.s.lifeRand.IntN(int(50*milli))), p.table.Clear)
+	n.later(50*milli+int64(n.s.lifeRand.IntN(int(50*milli))), func() {
 		if _, err := snapshot.Load(n.disk.fs(), a.path, func(snapshot.Meta) (snapshot.Sink, error) { return putInto(p.table), nil }); err != nil {
 			panic(processEnd{err})
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/klauspost/compress/s2"
 
+	"github.com/prakashpandey/vegadb/internal/mutant"
 	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/vfs"
 )
@@ -176,7 +177,7 @@ func (w *fileWriter) finish() error {
 	w.foot.fileBytes += footerBytes
 	b := w.foot.encode()
 	w.foot.fileBytes -= footerBytes // write counts it
-	if err := w.write(b); err != nil || w.syncEvery == 0 {
+	if err := w.write(b); err != nil || w.syncEvery == 0 || mutant.On(mutant.UnsyncedSnapshot) {
 		return err
 	}
 	return w.f.Sync()

@@ -1,5 +1,7 @@
 package store
 
+import "github.com/prakashpandey/vegadb/internal/mutant"
+
 // SweepResult says what one call of Sweep found.
 type SweepResult struct {
 	Removed int  // entries taken out: their time had come by the stamp
@@ -22,6 +24,9 @@ type sweeper struct {
 // Clear left, moves entries out of spans that have become sparse, joins segments that have, and gives free pages
 // back.
 func (t *Table) Sweep(stamp, wall int64, budget int) (r SweepResult) {
+	if mutant.On(mutant.LocalExpiry) {
+		stamp = wall // "its time has come"
+	}
 	t.sweepMu.Lock()
 	defer t.sweepMu.Unlock()
 	t.bury(buryChunks)

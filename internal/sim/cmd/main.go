@@ -4,15 +4,19 @@
 //	go run ./internal/sim/cmd -seed 7 -trace t.json # and write its trace
 //	go run ./internal/sim/cmd -seeds 1000 -from 1   # many
 //	go run ./internal/sim/cmd -time 5m              # fresh ones, for as long
+//
+// Built with -tags mutants, -mutant NAME puts a known bug into the product, in the world in which it shows soonest:
+//
+//	go run -tags mutants ./internal/sim/cmd -mutant early-ack -seeds 100 -from 1
 package main
 
 import (
 	"flag"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/mutant"
 	"github.com/prakashpandey/vegadb/internal/sim"
 )
 
@@ -22,14 +26,40 @@ func main() {
 	seeds := flag.Int("seeds", 0, "how many seeds to run")
 	limit := flag.Duration("time", 0, "run fresh seeds for this long")
 	trace := flag.String("trace", "", "file to write the whole trace of -seed to, as JSON lines")
-	bug := flag.String("bug", "", "break a promise on purpose: "+strings.Join(sim.Bugs(), ", "))
+	name := flag.String("mutant", "", "put a known bug into the product (needs -tags mutants)")
 	members := flag.Bool("members", false, "nodes join and leave as well; of several seeds, every second one does so in any case")
 	verbose := flag.Bool("v", false, "a line for each seed")
 	flag.Parse()
-	if *seed != 0 {
-		os.Exit(one(sim.Config{Seed: *seed, Bug: *bug, Membership: *members}, *trace))
+	c, err := world(*name)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
 	}
-	os.Exit(many(*from, *seeds, *limit, sim.Config{Bug: *bug, Membership: *members}, *verbose))
+	c.Membership = c.Membership || *members
+	if *seed != 0 {
+		c.Seed = *seed
+		os.Exit(one(c, *trace))
+	}
+	os.Exit(many(*from, *seeds, *limit, c, *verbose))
+}
+
+// world is what is simulated: anything that a seed draws, or what shows a mutant.
+func world(name string) (c sim.Config, err error) {
+	if name == "" {
+		return c, nil
+	}
+	b, known := mutant.Named(name)
+	if !known || b == mutant.None {
+		return c, fmt.Errorf("there is no mutant %q: %v", name, mutant.All())
+	}
+	c, simulated := sim.MutantWorld(b)
+	switch {
+	case !simulated:
+		return c, fmt.Errorf("mutant %v is in code that the simulator does not run: make mutants shows what catches it", b)
+	case !mutant.Enabled:
+		return c, fmt.Errorf("mutants are in builds with the tag: go run -tags mutants ./internal/sim/cmd -mutant %v", b)
+	}
+	return c, nil
 }
 
 func one(c sim.Config, trace string) int {
@@ -70,7 +100,7 @@ func many(from uint64, seeds int, limit time.Duration, c sim.Config, verbose boo
 			break
 		}
 		c := c
-		c.Seed, c.Membership = from+uint64(n), c.Membership || n%2 == 1 && c.Bug == ""
+		c.Seed, c.Membership = from+uint64(n), c.Membership || n%2 == 1 && c.Mutant == mutant.None
 		r := sim.Run(c)
 		if verbose || r.Failed() {
 			fmt.Println(r)

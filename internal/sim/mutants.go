@@ -1,0 +1,39 @@
+package sim
+
+import "github.com/prakashpandey/vegadb/internal/mutant"
+
+// MutantWorld is a world in which a mutant shows soon: what it takes to show it, and little else. It reports false for those
+// in code that the simulator does not run yet.
+func MutantWorld(b mutant.Bug) (c Config, ok bool) {
+	// Many clients at one key of one group: a stale read does not stay unnoticed.
+	crowd := Config{Nodes: 3, Partitions: 1, Keys: 1, Clients: 8}
+	switch b {
+	case mutant.EarlyAck, mutant.SkippedFsync, mutant.UnsyncedSnapshot, mutant.LogTruncatedFirst:
+		c.Faults = &Faults{Cuts: true, EveryMs: 400}
+	case mutant.LocalRead:
+		c = crowd
+		c.Faults = &Faults{Links: true, Pauses: true, EveryMs: 400}
+	case mutant.LeaseFirst, mutant.LongLease:
+		c = crowd
+		c.Faults = &Faults{Links: true, EveryMs: 400}
+	case mutant.VoteAfterRestart:
+		c = crowd
+		c.Faults = &Faults{Links: true, Kills: true, EveryMs: 200}
+	case mutant.LeaseInHandover:
+		c = crowd
+		c.Faults = &Faults{Handovers: true, EveryMs: 200}
+	case mutant.RetryWithoutSession:
+		c.Faults = &Faults{Loss: true, Links: true, EveryMs: 400}
+	case mutant.NoChecksum:
+		c.Faults = &Faults{Cuts: true, Damage: true, EveryMs: 400}
+	case mutant.LocalExpiry:
+		c = crowd
+		c.Faults = &Faults{Clocks: true, EveryMs: 400}
+	case mutant.NaiveSwap:
+		c.Membership = true
+	default:
+		return c, false
+	}
+	c.Mutant = b
+	return c, true
+}
