@@ -17,7 +17,7 @@ type witness struct {
 	s       *Sim
 	groups  []seen
 	writes  map[sent]*fate
-	leaders map[term]int
+	leaders map[term]reign
 	clock   int64   // the latest that any node's clock has said
 	stamps  []int64 // by group: the latest log time of an entry that is committed
 	// What the run reached, for whoever asks whether it tests anything.
@@ -58,19 +58,23 @@ type term struct {
 }
 
 func newWitness(s *Sim) *witness {
-	return &witness{s: s, groups: make([]seen, s.cfg.Partitions+1), writes: make(map[sent]*fate), leaders: make(map[term]int), stamps: make([]int64, s.cfg.Partitions+1)}
+	return &witness{s: s, groups: make([]seen, s.cfg.Partitions+1), writes: make(map[sent]*fate), leaders: make(map[term]reign), stamps: make([]int64, s.cfg.Partitions+1)}
 }
 
-// leads notes that a node leads a group: nobody else may have in that term.
+// reign is a node's in one of its lives.
+type reign struct{ node, life int }
+
+// leads notes that a node leads a group: nobody else may have in that term, nor this node before it crashed.
 func (w *witness) leads(n *node, group uint32, at uint64) {
-	key := term{group, at}
-	if other := w.leaders[key]; other != 0 && other != n.index {
-		w.s.fail("group %d has two leaders in term %d: nodes %d and %d", group, at, other, n.index)
-	}
-	if w.leaders[key] == 0 {
+	key, now := term{group, at}, reign{n.index, n.lives}
+	other, led := w.leaders[key]
+	switch {
+	case !led:
 		w.elections++
+	case other != now:
+		w.s.fail("group %d has two leaders in term %d: node %d in its life %d and node %d in its life %d", group, at, other.node, other.life, n.index, n.lives)
 	}
-	w.leaders[key] = n.index
+	w.leaders[key] = now
 }
 
 // note compares an entry with what others have applied at its index.
