@@ -527,3 +527,33 @@ func TestWhatIsLostForeverIsDroppedEvenWhenNobodyCanTakeItsPlaceYet(t *testing.T
 		}
 	}
 }
+
+// TestTheMetaGroupKeepsAVoterUntilAnotherCanTakeItsPlace: with two voters, the loss of one would be that of the cluster.
+func TestTheMetaGroupKeepsAVoterUntilAnotherCanTakeItsPlace(t *testing.T) {
+	s := grow(t, seeded(1), 4, 1, 1)
+	leaving := votersOf(s.Meta.Target)[0].Node
+	s.must(t, &Remove{Node: leaving})
+	v := s.view()
+	var learner uint64
+	for _, r := range s.Meta.Actual {
+		if r.Role == Learner {
+			learner = r.ID
+		}
+	}
+	planned := func() []Replica {
+		for _, op := range Plan(s.State, v).Commands {
+			if set, ok := op.(*SetTargets); ok && set.Groups[len(set.Groups)-1].Group == 0 {
+				return votersOf(set.Groups[len(set.Groups)-1].Replicas)
+			}
+		}
+		return votersOf(s.Meta.Target)
+	}
+	v.MetaCaughtUp[learner] = false
+	if voters := planned(); len(voters) != 3 || !onNode(voters, leaving) {
+		t.Fatalf("nobody can take the vote of the node that leaves, and the voters are to be %v", voters)
+	}
+	v.MetaCaughtUp[learner] = true
+	if voters := planned(); len(voters) != 3 || onNode(voters, leaving) {
+		t.Fatalf("another can take the vote of the node that leaves, and the voters are to be %v", voters)
+	}
+}

@@ -26,7 +26,7 @@ func (p *planner) metaGroup() {
 		}
 		return
 	}
-	wish := p.metaWish(now)
+	wish, want := p.metaWish(now)
 	if len(wish) == 0 {
 		return
 	}
@@ -40,6 +40,10 @@ func (p *planner) metaGroup() {
 	}
 	slices.SortStableFunc(demote, func(a, b Replica) int { return cmp.Compare(p.urgencyOf(a), p.urgencyOf(b)) })
 	if p.s.Paused && (len(demote) == 0 || !p.gone(demote[0].Node)) {
+		return
+	}
+	if len(demote) > 0 && promote < 0 && !p.dead(demote[0].Node) && len(now) <= want {
+		p.note("node %v keeps its vote in the meta group until another node can take it", demote[0].Node)
 		return
 	}
 	if len(demote) > 0 && (promote < 0 || len(now) >= len(wish) || p.dead(demote[0].Node)) {
@@ -72,8 +76,8 @@ func (p *planner) setVoters(voters []Replica) {
 }
 
 // metaWish says who should vote: distinct zones first, those who vote already before others. A node can begin to vote only when it
-// is up and its learner has caught up.
-func (p *planner) metaWish(now []Replica) []ring.NodeID {
+// is up and its learner has caught up; want is how many are to vote once all have.
+func (p *planner) metaWish(now []Replica) (wish []ring.NodeID, want int) {
 	var fit []ring.Member
 	nodes := 0
 	for i := range p.s.Members {
@@ -90,7 +94,7 @@ func (p *planner) metaWish(now []Replica) []ring.NodeID {
 	if nodes >= manyVoters {
 		count = manyVoters
 	}
-	return ring.Place(fit, 1, count, [][]ring.NodeID{nodesOf(now)})[0]
+	return ring.Place(fit, 1, count, [][]ring.NodeID{nodesOf(now)})[0], min(count, nodes)
 }
 
 func (p *planner) caughtUp(id ring.NodeID) bool {

@@ -272,6 +272,9 @@ func (w *worker) leave(st *replica.Status, pl *meta.Placement) {
 	go n.dropReplica(p)
 }
 
+// dropAgainAfter is how long it takes until a drop that the disk did not allow is tried again.
+const dropAgainAfter = time.Second
+
 // dropReplica gives back what a removed replica held, once it is on disk that it is
 // gone.
 func (n *Node) dropReplica(p *Partition) {
@@ -279,9 +282,18 @@ func (n *Node) dropReplica(p *Partition) {
 	if err := n.log.Sync(n.cluster.ctx); err != nil {
 		return // the start after this one finishes it
 	}
-	if err := n.dropPartition(p); err != nil {
-		n.logger.Error("cannot drop a replica's data", "partition", p.Number, "err", err)
-		return
+	for {
+		err := n.dropPartition(p)
+		if err == nil {
+			break
+		}
+		// Until it succeeds, the partition cannot come back to this node.
+		n.logger.Error("cannot drop a replica's data; it is tried again", "partition", p.Number, "err", err)
+		select {
+		case <-time.After(dropAgainAfter):
+		case <-n.cluster.ctx.Done():
+			return // the start after this one finishes it
+		}
 	}
 	p.mode.Store(modeAbsent)
 	n.worker.poke()

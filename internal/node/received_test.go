@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -215,6 +216,29 @@ func TestASnapshotDoesNotOutliveItsReplica(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestADropThatTheDiskRefusesIsTriedAgain: the partition could not come back to the node
+// before its next start.
+func TestADropThatTheDiskRefusesIsTriedAgain(t *testing.T) {
+	c := startPeers(t, 2, wal.Always)
+	c.settled(2)
+	n, p, hook := c.follower(0)
+	var failures atomic.Int32
+	hook.set(func(op vfs.Op) error {
+		if op.Kind == vfs.OpRemove && strings.Contains(op.Name, "snapshots/p00001") && failures.Add(1) == 1 {
+			return syscall.EIO
+		}
+		return nil
+	})
+	n.worker.ask(func() {
+		st, _ := n.worker.host.Status(1)
+		n.worker.leave(&st, &meta.Placement{})
+	})
+	eventually(t, "the replica is dropped", func() bool { return p.mode.Load() == modeAbsent })
+	if failures.Load() < 2 {
+		t.Errorf("%d files were removed: nothing was refused", failures.Load())
 	}
 }
 
