@@ -409,7 +409,8 @@ func (n *node) dropReplica(p *partition) {
 	}
 	if err := n.wipe(p); err != nil {
 		n.excuse("drop a replica", err)
-		return // the next start finishes it
+		n.later(1000*milli, func() { n.dropReplica(p) })
+		return
 	}
 	delete(n.m.drops, p.id)
 }

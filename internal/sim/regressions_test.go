@@ -17,7 +17,22 @@ var regressions = []struct {
 	{12242, "a write of unknown outcome, resolved from the log, was held against its client's session"},
 }
 
+// memberRegressions are those with membership.
+var memberRegressions = []struct {
+	seed  uint64
+	found string
+}{
+	{5588, "the disk refused a step of dropping a replica once: the partition could never come back to that node"},
+	{5614, "a node that was to be removed gave up its vote in the meta group before another could take it: of two voters one was lost"},
+	{5905, "a follower was faster than the leader, whose disk had stalled, and the leader's lease was held against it"},
+}
+
 func TestSeedsThatHaveFailed(t *testing.T) {
+	for _, r := range memberRegressions {
+		if result := Run(Config{Seed: r.seed, Membership: true}); result.Failed() {
+			t.Errorf("again: %s\n%v", r.found, result)
+		}
+	}
 	for _, r := range regressions {
 		if result := Run(Config{Seed: r.seed}); result.Failed() {
 			t.Errorf("again: %s\n%v", r.found, result)

@@ -86,8 +86,8 @@ func (s *Sim) result() *Result {
 // boundedSlack is what the clocks' rates make of the age of a bounded read.
 const boundedSlack = 100 * time.Millisecond
 
-// judged is the history with the outcomes that the log tells: a write that nobody got an answer to took effect when
-// its entry was first applied anywhere, or never.
+// judged is the history with the outcomes that the log tells: a write that nobody got an answer to took effect by
+// the time when its entry was applied by who led in its term, or some time later, or never.
 func (s *Sim) judged() history.History {
 	h := s.rec.History()
 	fates := make(map[int]sent)
@@ -97,19 +97,23 @@ func (s *Sim) judged() history.History {
 		}
 	}
 	whole := len(s.failure) == 0 // to its end: nothing is on its way any more
-	for at := range h {
-		op := &h[at]
-		key, ok := fates[at]
+	for i := range h {
+		op := &h[i]
+		key, ok := fates[i]
 		if !ok || op.Outcome != history.Unknown {
 			continue
 		}
 		f := s.witness.writes[key]
+		at := f.at
+		if at == 0 {
+			at = int64(s.recTime)
+		}
 		switch {
-		case f.at != 0 && f.result.Outcome == history.OK:
-			op.Reply, op.Return = f.result, max(f.at, op.Call)
-			op.Client = nobody + at // the client was not told: its session promises nothing about this
-		case f.at != 0:
-			op.Outcome, op.Return = history.Failed, max(f.at, op.Call)
+		case f.known && f.result.Outcome == history.OK:
+			op.Reply, op.Return = f.result, max(at, op.Call)
+			op.Client = nobody + i // the client was not told: its session promises nothing about this
+		case f.known:
+			op.Outcome, op.Return = history.Failed, max(at, op.Call)
 		case whole:
 			op.Outcome, op.Return = history.Failed, int64(s.recTime)
 		}

@@ -48,7 +48,8 @@ type sent struct {
 // fate is what became of a write, as the log has it: an answer for whoever got none.
 type fate struct {
 	kind   history.Kind
-	at     int64 // on the recorder's clock
+	known  bool  // somebody has applied it
+	at     int64 // when who led in its term did, on the recorder's clock; 0: nobody in such a position
 	result history.Reply
 }
 
@@ -110,7 +111,7 @@ func (w *witness) advances(p *partition, index, term uint64, conf *replica.Confi
 func (w *witness) applies(p *partition, index, term uint64, entry []byte, sink command.Sink) *watched {
 	e := w.note(p, index, term, fnvBytes(fnvOffset, entry)|1)
 	w.stamps[p.id] = max(w.stamps[p.id], command.Stamp(entry))
-	v := &watched{w: w, p: p, e: e, index: index, inner: sink, hash: fnvOffset}
+	v := &watched{w: w, p: p, e: e, index: index, term: term, inner: sink, hash: fnvOffset}
 	if session, ok := command.EntrySession(entry); ok {
 		key := sent{session.ID, session.Seq}
 		if v.fate = w.writes[key]; v.fate != nil && v.fate.at != 0 {
@@ -126,6 +127,7 @@ type watched struct {
 	p     *partition
 	e     *seenEntry
 	index uint64
+	term  uint64
 	fate  *fate
 	inner command.Sink
 	hash  uint64
@@ -146,7 +148,12 @@ func (v *watched) Result(i int, r *command.Result) {
 // end compares the results with those of others.
 func (v *watched) end() {
 	if v.fate != nil {
-		v.fate.at = int64(v.w.s.recorderTime())
+		v.fate.known = true
+		// Followers may be the first, because the leader's own disk takes longer. It shows under its lease what it has
+		// applied itself, and so the write may take effect later than that, for all that anybody was promised.
+		if v.p.leads && v.p.term == v.term {
+			v.fate.at = int64(v.w.s.recorderTime())
+		}
 	}
 	if v.e.results == 0 {
 		v.e.results = v.hash
