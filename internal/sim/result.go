@@ -109,10 +109,10 @@ func (s *Sim) judged() history.History {
 			at = int64(s.recTime)
 		}
 		switch {
-		case f.known && f.result.Outcome == history.OK:
+		case f.index != 0 && f.result.Outcome == history.OK:
 			op.Reply, op.Return = f.result, max(at, op.Call)
 			op.Client = nobody + i // the client was not told: its session promises nothing about this
-		case f.known:
+		case f.index != 0:
 			op.Outcome, op.Return = history.Failed, max(at, op.Call)
 		case whole:
 			op.Outcome, op.Return = history.Failed, int64(s.recTime)

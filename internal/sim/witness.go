@@ -48,8 +48,8 @@ type sent struct {
 // fate is what became of a write, as the log has it: an answer for whoever got none.
 type fate struct {
 	kind   history.Kind
-	known  bool  // somebody has applied it
-	at     int64 // when who led in its term did, on the recorder's clock; 0: nobody in such a position
+	index  uint64 // of its first entry, once somebody has applied that; 0: nobody has
+	at     int64  // when who led in its term did, on the recorder's clock; 0: nobody in such a position
 	result history.Reply
 }
 
@@ -114,7 +114,7 @@ func (w *witness) applies(p *partition, index, term uint64, entry []byte, sink c
 	v := &watched{w: w, p: p, e: e, index: index, term: term, inner: sink, hash: fnvOffset}
 	if session, ok := command.EntrySession(entry); ok {
 		key := sent{session.ID, session.Seq}
-		if v.fate = w.writes[key]; v.fate != nil && v.fate.at != 0 {
+		if v.fate = w.writes[key]; v.fate != nil && (v.fate.at != 0 || v.fate.index != 0 && v.fate.index != index) {
 			v.fate = nil // this is a repetition
 		}
 	}
@@ -148,7 +148,7 @@ func (v *watched) Result(i int, r *command.Result) {
 // end compares the results with those of others.
 func (v *watched) end() {
 	if v.fate != nil {
-		v.fate.known = true
+		v.fate.index = v.index
 		// Followers may be the first, because the leader's own disk takes longer. It shows under its lease what it has
 		// applied itself, and so the write may take effect later than that, for all that anybody was promised.
 		if v.p.leads && v.p.term == v.term {
