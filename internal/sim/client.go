@@ -96,6 +96,8 @@ func (c *client) next() {
 	switch {
 	case c.s.over:
 		op = history.Op{Kind: history.Get, Key: c.reading[0]}
+	case c.place-firstClient <= c.s.cfg.Readers:
+		op = history.Op{Kind: history.Get, Key: fmt.Sprintf("register-%d", c.rng.IntN(c.s.cfg.Keys)), Level: history.Lease}
 	case c.rng.IntN(8) == 0:
 		op, extra = c.chooseExtra()
 	default:
@@ -233,7 +235,9 @@ func (c *client) attempt(o *operation) {
 // target is whom to ask.
 func (c *client) target(o *operation) int {
 	level := o.req.op.Level
-	if relaxed := level == history.Session || level == history.Bounded || level == history.Local; !relaxed || o.hops > 0 {
+	relaxed := level == history.Session || level == history.Bounded || level == history.Local
+	// Now and then it asks anybody, as one with another map of the cluster would.
+	if anybody := c.rng.IntN(16) == 0; !anybody && (!relaxed || o.hops > 0) {
 		if to := c.leaders[o.req.group]; to != 0 {
 			return to
 		}

@@ -5,8 +5,9 @@ import "github.com/prakashpandey/vegadb/internal/mutant"
 // MutantWorld is a world in which a mutant shows soon: what it takes to show it, and little else. It reports false for those
 // in code that the simulator does not run yet.
 func MutantWorld(b mutant.Bug) (c Config, ok bool) {
-	// Many clients at one key of one group: a stale read does not stay unnoticed.
-	crowd := Config{Nodes: 3, Partitions: 1, Keys: 1, Clients: 8}
+	// Many clients at one key of one group, some of which do not write and so need not wait for a leader that is cut off: a
+	// stale read does not stay unnoticed.
+	crowd := Config{Nodes: 3, Partitions: 1, Keys: 1, Clients: 12, Readers: 4}
 	switch b {
 	case mutant.EarlyAck, mutant.SkippedFsync, mutant.UnsyncedSnapshot, mutant.LogTruncatedFirst:
 		c.Faults = &Faults{Cuts: true, EveryMs: 400}
@@ -27,7 +28,7 @@ func MutantWorld(b mutant.Bug) (c Config, ok bool) {
 	case mutant.NoChecksum:
 		c.Faults = &Faults{Cuts: true, Damage: true, EveryMs: 400}
 	case mutant.LocalExpiry:
-		c = crowd
+		c.Partitions, c.Clients = 1, 8
 		c.Faults = &Faults{Clocks: true, EveryMs: 400}
 	case mutant.NaiveSwap:
 		c.Membership = true

@@ -19,6 +19,7 @@ type Config struct {
 	Nodes      int // default 3 to 5, by the seed
 	Partitions int // default 1 to 4, by the seed
 	Clients    int // default 3 to 8, by the seed
+	Readers    int // how many of the clients only read, under leases; default none
 	Keys       int // registers, and half as many counters; default 1 to 10, by the seed
 	// SafetyMs is how long faults come, LivenessMs how long the cluster may take to recover when they have ended.
 	// Defaults 8,000 and 15,000, of simulated time.
