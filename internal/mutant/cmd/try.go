@@ -82,7 +82,9 @@ func (r row) String() string {
 func try(e entry, tests *tests, limit time.Duration) (r row, err error) {
 	began := time.Now()
 	r.entry = e
-	r.clusters = clusters(e.bug, limit)
+	if r.clusters, err = clusters(e.bug, limit); err != nil {
+		return r, err
+	}
 	if e.groups {
 		if r.groups, err = tests.groups(e.bug, limit); err != nil {
 			return r, err
@@ -93,11 +95,11 @@ func try(e entry, tests *tests, limit time.Duration) (r row, err error) {
 	return r, err
 }
 
-// clusters runs simulated clusters, from seed 1 on.
-func clusters(b mutant.Bug, limit time.Duration) (s search) {
+// clusters runs simulated clusters, from seed 1 on. The one that shows the mutant must keep its promises without it.
+func clusters(b mutant.Bug, limit time.Duration) (s search, err error) {
 	c, ok := sim.MutantWorld(b)
 	if !ok {
-		return s
+		return s, nil
 	}
 	for began := time.Now(); time.Since(began) < limit && !s.caught; {
 		s.tried++
@@ -105,5 +107,11 @@ func clusters(b mutant.Bug, limit time.Duration) (s search) {
 		r := sim.Run(c)
 		s.caught, s.why = r.Failed(), r.Why()
 	}
-	return s
+	if s.caught {
+		c.Mutant = mutant.None
+		if r := sim.Run(c); r.Failed() {
+			return s, fmt.Errorf("the cluster that shows %v fails without it:\n%v", b, r)
+		}
+	}
+	return s, nil
 }
