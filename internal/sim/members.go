@@ -27,7 +27,9 @@ type membership struct {
 	gone    map[uint32]uint64 // by group, the highest id of a replica that was dropped here
 	drops   map[uint32]bool   // groups whose replica is being dropped
 	waiting map[meta.RequestID]func(meta.Result, bool)
+	resting map[ring.NodeID]bool // peers that want no leadership
 
+	rests   bool  // nor does this node: its disk does not answer
 	minded  int64 // ms, when the mover looked last
 	mindNow bool
 	current bool // the meta state here is not older than this start
@@ -52,6 +54,7 @@ type leadership struct {
 
 const (
 	mindApartMs        = 5
+	stallPatienceMs    = 2000
 	controlEveryMs     = 250
 	controlApartMs     = 10
 	firstImpressionsMs = 5000
@@ -65,7 +68,8 @@ func newMembership(n *node) *membership {
 	return &membership{
 		mover: mover.New(n.s.cfg.Partitions), heard: make(map[ring.NodeID]sign), leaders: make(map[uint32]leadership),
 		gone: make(map[uint32]uint64), drops: make(map[uint32]bool), waiting: make(map[meta.RequestID]func(meta.Result, bool)),
-		minded: -1000, since: -1,
+		resting: make(map[ring.NodeID]bool),
+		minded:  -1000, since: -1,
 	}
 }
 
@@ -178,7 +182,7 @@ func (n *node) tellLeaders() {
 			list = append(list, led{group, st.Term})
 		}
 	})
-	boot := uint64(n.lives)
+	boot, rests := uint64(n.lives), n.m.rests
 	for i := range view.Members {
 		if view.Members[i].ID == n.id {
 			continue
@@ -188,6 +192,7 @@ func (n *node) tellLeaders() {
 			if peer.proc == nil || !peer.hear(n.id, boot) {
 				return
 			}
+			peer.m.resting[n.id] = rests
 			for _, l := range list {
 				peer.setLeader(l.group, leadership{l.term, n.index})
 			}
@@ -334,13 +339,18 @@ func (n *node) drive() {
 		return
 	}
 	m, nowMs := n.m, n.nowMs()
+	if rests := len(n.unsynced) > 0 && nowMs-n.unsynced[0].since > stallPatienceMs; rests != m.rests {
+		m.rests, m.mindNow = rests, true
+		n.s.fault(n, "the disk does not answer, and it wants no leadership: %v", rests)
+		n.tellLeaders()
+	}
 	if passed := nowMs - m.minded; passed < mover.Every.Milliseconds() && (passed < mindApartMs || !m.mindNow) {
 		return
 	}
 	m.mindNow, m.minded = false, nowMs
 	now := time.UnixMilli(nowMs)
 	others := &mover.View{
-		Progress: n.host.Progress, Resting: func(ring.NodeID) bool { return false },
+		Progress: n.host.Progress, Rests: m.rests, Resting: func(id ring.NodeID) bool { return m.resting[id] },
 		Heard: func(id ring.NodeID) bool {
 			s, ok := m.heard[id]
 			return ok && nowMs-s.at < silentMs

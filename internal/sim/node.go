@@ -67,7 +67,10 @@ type frame struct {
 	data []byte
 }
 
-type unsyncedBatch struct{ pos, batch uint64 }
+type unsyncedBatch struct {
+	pos, batch uint64
+	since      int64 // ms
+}
 
 // processEnd is what the process panics with when it ends itself: the node's guard catches it.
 type processEnd struct{ err error }
@@ -302,7 +305,7 @@ func (n *node) appendRest() {
 	}
 	fx := &n.fx
 	if len(fx.Records) > 0 {
-		n.unsynced = append(n.unsynced, unsyncedBatch{n.wants.pos, fx.Batch})
+		n.unsynced = append(n.unsynced, unsyncedBatch{n.wants.pos, fx.Batch, n.nowMs()})
 		n.writeLog()
 	}
 	for _, to := range slices.SortedFunc(maps.Keys(fx.Out), func(a, b ring.NodeID) int { return int(a[0]) - int(b[0]) }) {
