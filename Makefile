@@ -88,7 +88,7 @@ soak: ## fresh simulated clusters, one after the other, until one fails (one cor
 	$(GO) run ./internal/sim/cmd -time 8760h
 
 .PHONY: mutants
-mutants: ## known bugs put into the product, one by one: what notices each, and after how many seeds (ARGS="-only NAME -update-docs")
+mutants: ## known bugs put into the product, one by one: what notices each, and after how many seeds (ARGS="-only NAME" or "-update-docs")
 	$(GO) run -tags mutants ./internal/mutant/cmd $(ARGS)
 
 .PHONY: test-bench

@@ -27,6 +27,9 @@ func run(only string, limit time.Duration, updateDocs bool) (code int, err error
 		return 0, fmt.Errorf("this program is built without mutants: go run -tags mutants ./internal/mutant/cmd, in the module's root")
 	}
 	chosen := catalogue
+	if only != "" && updateDocs {
+		return 0, fmt.Errorf("-update-docs writes the whole table: leave -only out")
+	}
 	if only != "" {
 		if chosen = chosenBy(only); len(chosen) == 0 {
 			return 0, fmt.Errorf("there is no mutant %q: %v", only, mutant.All())
