@@ -51,11 +51,10 @@ type proc struct {
 	writing   bool // a round of the log's writer is under way
 	preparing bool // and one of its preparer
 
-	arrived  map[uint32]arrival
-	snapping bool
-	grown    uint64 // the log's bytes as of the last snapshots
-	leaders  map[uint32]int
-	clock    int64 // see clockMs
+	arrived map[uint32]arrival
+	grown   uint64 // the log's bytes as of the last snapshots
+	leaders map[uint32]int
+	clock   int64 // see clockMs
 
 	// With membership; nil without. meta is the replica of group 0.
 	meta *partition
