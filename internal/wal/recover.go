@@ -32,6 +32,11 @@ func (l *Log) load(replay func(Record) error) error {
 	if err := l.adopt(w); err != nil {
 		return err
 	}
+	// A process that ended between the two may have made a segment and not synced the directory: what is appended to it
+	// from now on must not be gone with it after the next power cut.
+	if err := o.FS.SyncDir(o.Dir); err != nil {
+		return fmt.Errorf("fsync log directory: %w", err)
+	}
 	return l.mark()
 }
 
