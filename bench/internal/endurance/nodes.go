@@ -24,6 +24,9 @@ type nodes struct {
 	next  int                     // guarded by mu: the number of the node that comes next
 }
 
+// settledEvery is how often it is asked whether the cluster is whole again.
+const settledEvery = 100 * time.Millisecond
+
 func newNodes(kind peer.VegaCluster, c *peer.Cluster, dir string) *nodes {
 	n := &nodes{kind: kind, cluster: c, dir: dir, names: map[*peer.Server]string{}}
 	for _, s := range c.Nodes {
@@ -66,7 +69,7 @@ func (n *nodes) join(ctx context.Context) error {
 		return err
 	}
 	n.name(n.cluster.Nodes[len(n.cluster.Nodes)-1])
-	return n.cluster.WaitSettled(ctx)
+	return n.cluster.WaitSettled(ctx, settledEvery)
 }
 
 // leave removes the newest node from the cluster, ends it and deletes its files.
@@ -98,7 +101,7 @@ func (n *nodes) leave(ctx context.Context, c *client.Client) error {
 	delete(n.names, s)
 	n.cluster.Nodes = slices.DeleteFunc(slices.Clone(n.cluster.Nodes), func(o *peer.Server) bool { return o == s })
 	n.mu.Unlock()
-	return errors.Join(s.Stop(false), n.cluster.WaitSettled(ctx))
+	return errors.Join(s.Stop(false), n.cluster.WaitSettled(ctx, settledEvery))
 }
 
 // id asks for a node's identity.

@@ -80,7 +80,7 @@ func (t *troubles) again(ctx context.Context, s *peer.Server) error {
 	if _, err := s.Restart(ctx); err != nil {
 		return err
 	}
-	return t.nodes.cluster.WaitSettled(ctx)
+	return t.nodes.cluster.WaitSettled(ctx, settledEvery)
 }
 
 func (t *troubles) pause(ctx context.Context) error {
@@ -92,7 +92,7 @@ func (t *troubles) pause(ctx context.Context) error {
 	if err := s.Proc.Continue(); err != nil {
 		return err
 	}
-	return t.nodes.cluster.WaitSettled(ctx)
+	return t.nodes.cluster.WaitSettled(ctx, settledEvery)
 }
 
 func (t *troubles) joinAndLeave(ctx context.Context) error {
@@ -115,7 +115,7 @@ func (t *troubles) drain(ctx context.Context) error {
 	if err := admin(ctx, t.client, map[string]any{"op": "undrain", "node": id}); err != nil {
 		return err
 	}
-	return t.nodes.cluster.WaitSettled(ctx)
+	return t.nodes.cluster.WaitSettled(ctx, settledEvery)
 }
 
 // transfer gives a node the leadership of some partitions; they go back by themselves.
@@ -131,5 +131,5 @@ func (t *troubles) transfer(ctx context.Context) error {
 			return err
 		}
 	}
-	return t.nodes.cluster.WaitSettled(ctx)
+	return t.nodes.cluster.WaitSettled(ctx, settledEvery)
 }
