@@ -2,7 +2,6 @@ package router
 
 import (
 	"github.com/prakashpandey/vegadb/internal/command"
-	"github.com/prakashpandey/vegadb/internal/resp"
 )
 
 // handler serves a command that is not sent to a key's partition. It writes its
@@ -36,14 +35,4 @@ func newHandlers() []handler {
 		}
 	}
 	return all
-}
-
-// tooMany refuses an argument count above what a command takes, which the table
-// leaves open.
-func tooMany(c *conn, spec *command.Spec, args [][]byte, most int) bool {
-	if len(args) <= most {
-		return false
-	}
-	c.w.Error(resp.Errorf("ERR", "wrong number of arguments for '%s' command", spec.FullName()))
-	return true
 }
