@@ -2,6 +2,7 @@ package vegadb_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -68,9 +69,7 @@ func TestWhoMayNotJoinIsToldWhy(t *testing.T) {
 	member := t.TempDir()
 	second := vegadbtest.Start(t, onDisk(member, first.PeerAddr()))
 	twin := t.TempDir()
-	if err := os.CopyFS(twin, os.DirFS(member)); err != nil {
-		t.Fatal(err)
-	}
+	copyLive(t, twin, member)
 	cfg := vegadb.DefaultConfig()
 	cfg.Addr, cfg.AdminAddr, cfg.DataDir, cfg.PeerAddr = "127.0.0.1:0", "", twin, "127.0.0.1:0"
 	cfg.LogSegmentBytes, cfg.MaxValueBytes = 8<<20, 1<<20
@@ -83,6 +82,37 @@ func TestWhoMayNotJoinIsToldWhy(t *testing.T) {
 	}
 	if !second.Facts().State.Ready {
 		t.Error("the member that was copied does not serve any more")
+	}
+}
+
+// copyLive copies the directory of a node that runs: files come and go meanwhile.
+func copyLive(t *testing.T, to, from string) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(to, name), 0o700)
+		}
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, name), data, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
