@@ -225,6 +225,9 @@ func TestADropThatTheDiskRefusesIsTriedAgain(t *testing.T) {
 	c := startPeers(t, 2, wal.Always)
 	c.settled(2)
 	n, p, hook := c.follower(0)
+	if _, err := n.snapshotPartition(p); err != nil { // so that there is something to remove
+		t.Fatal(err)
+	}
 	var failures atomic.Int32
 	hook.set(func(op vfs.Op) error {
 		if op.Kind == vfs.OpRemove && strings.Contains(op.Name, "snapshots/p00001") && failures.Add(1) == 1 {

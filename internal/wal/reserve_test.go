@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"math"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,23 +61,23 @@ func TestASegmentIsNotMadeOfWhatIsKeptForSnapshots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := vfs.NewMem()
 		o := small(disk, Always)
-		spare := int64(50_000)
-		o.SpareBytes = func(int64) int64 { return spare }
-		told := 0
-		o.OnNoSpace = func() { told++ }
+		var spare, told atomic.Int64
+		spare.Store(50_000)
+		o.SpareBytes = func(int64) int64 { return spare.Load() }
+		o.OnNoSpace = func() { told.Add(1) }
 		l, _ := mustOpen(t, o)
 		synctest.Wait()
-		disk.SetLimit(disk.Used() + o.SegmentBytes + spare - 1)
+		disk.SetLimit(disk.Used() + o.SegmentBytes + spare.Load() - 1)
 		err := error(nil)
 		for err == nil {
 			_, err = l.Append(rec(1, 1, 100))
 			l.Kick()
 			synctest.Wait()
 		}
-		if free, _ := disk.Free(""); !errors.Is(err, ErrNoSpace) || free < uint64(spare) || told != 1 {
-			t.Fatalf("%v with %d bytes free, told %d times", err, free, told)
+		if free, _ := disk.Free(""); !errors.Is(err, ErrNoSpace) || free < uint64(spare.Load()) || told.Load() != 1 {
+			t.Fatalf("%v with %d bytes free, told %d times", err, free, told.Load())
 		}
-		spare--
+		spare.Add(-1)
 		time.Sleep(2 * spaceRetry) // the bubble's clock
 		mustAppend(t, l, rec(1, 2, 100))
 		mustClose(t, l)
