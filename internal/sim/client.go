@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
@@ -18,12 +19,13 @@ type client struct {
 	place int
 	rng   *rand.Rand
 
-	leaders map[uint32]int    // whom it takes for the leader, by group
-	seen    map[uint32]uint64 // session tokens, by group
-	conns   map[int]*conn     // by node
-	values  int
-	shown   map[string]uint64 // versions that it was shown, by key, for compare-and-put
-	own     own
+	leaders  map[uint32]int    // whom it takes for the leader, by group
+	seen     map[uint32]uint64 // session tokens, by group
+	conns    map[int]*conn     // by node
+	refusing map[int]int64     // until when it passes over a node that refused its connection, by node
+	values   int
+	shown    map[string]uint64 // versions that it was shown, by key, for compare-and-put
+	own      own
 
 	op      *operation // nil: none is under way
 	ids     uint64
@@ -68,6 +70,7 @@ const (
 	attemptSpread   = 2000 * milli
 	pauseFirst      = 1 * milli
 	pauseLast       = 100 * milli
+	reconnectAfter  = 500 * milli
 	maxDoubts       = 3
 	maxRenewals     = 2
 	sessionUse      = 5000 * milli
@@ -77,7 +80,7 @@ func newClient(s *Sim, i int) *client {
 	return &client{
 		s: s, place: firstClient + i, rng: s.cfg.stream(streamClients + uint64(i)),
 		leaders: make(map[uint32]int), seen: make(map[uint32]uint64), groups: make(map[int]bool), fates: make(map[int]sent), conns: make(map[int]*conn),
-		shown: make(map[string]uint64),
+		shown: make(map[string]uint64), refusing: make(map[int]int64),
 	}
 }
 
@@ -213,9 +216,12 @@ func (c *client) attempt(o *operation) {
 	o.req = &r
 	n := c.s.nodes[o.to-1]
 	c.s.net.send("try", c.place, o.to, 64+len(r.op.Value), func() {
-		if n.proc != nil && n.host != nil {
+		switch {
+		case n.proc != nil && n.host != nil:
 			n.requests = append(n.requests, &r)
 			n.poke()
+		case !n.dark:
+			c.s.net.send("reset", n.index, c.place, 40, func() { c.refused(o, &r) })
 		}
 	})
 	c.s.after(attemptShortest+int64(c.rng.IntN(int(attemptSpread))), func() {
@@ -232,6 +238,20 @@ func (c *client) attempt(o *operation) {
 	})
 }
 
+// refused takes the news that nobody listens where the request went to: the machine runs, the server does not. Nothing
+// was executed by this attempt.
+func (c *client) refused(o *operation, r *request) {
+	if c.op != o || o.req.id != r.id {
+		return
+	}
+	delete(c.conns, o.to)
+	c.leaders[r.group] = 0
+	c.refusing[o.to] = c.s.now + reconnectAfter
+	wait := o.pause
+	o.pause = min(2*o.pause, pauseLast)
+	c.again(o, wait)
+}
+
 // target is whom to ask.
 func (c *client) target(o *operation) int {
 	level := o.req.op.Level
@@ -243,6 +263,10 @@ func (c *client) target(o *operation) int {
 		}
 	}
 	known := c.s.known()
+	listening := slices.DeleteFunc(slices.Clone(known), func(n *node) bool { return c.refusing[n.index] > c.s.now })
+	if len(listening) > 0 {
+		known = listening
+	}
 	return known[c.rng.IntN(len(known))].index
 }
 

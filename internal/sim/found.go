@@ -67,7 +67,7 @@ func (s *Sim) foundCluster() {
 	}
 	for i := 1; i <= cfg.Spares; i++ {
 		n := newNode(s, cfg.Nodes+i)
-		n.unborn = true
+		n.unborn, n.dark = true, true
 		s.nodes = append(s.nodes, n)
 	}
 }

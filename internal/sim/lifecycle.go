@@ -92,6 +92,7 @@ func (n *node) start() {
 		return
 	}
 	n.lives++
+	n.dark = false
 	n.proc = &proc{began: n.s.now, arrived: make(map[uint32]arrival), leaders: make(map[uint32]int)}
 	n.s.tell(Event{Kind: "start", Node: n.index, A: uint64(n.lives)})
 	n.guard(func() {

@@ -27,6 +27,7 @@ type node struct {
 	lost   bool    // its platter is damaged, or it was wrecked: it stays away
 	unborn bool    // it has not been switched on yet
 	gone   bool    // it was removed from the cluster and switched off for good
+	dark   bool    // it has no power: nobody there even refuses a connection
 	*proc          // nil: it does not run
 }
 
@@ -146,6 +147,7 @@ func (n *node) cut(why string) {
 	n.s.tell(Event{Kind: "down", Node: n.index, Text: why})
 	n.drop()
 	n.disk.lose()
+	n.dark = true
 }
 
 // kill ends the process. What it has written to files stays, synced or not.

@@ -14,6 +14,7 @@ var regressions = []struct {
 	{1, "a clock set forward by more than ten minutes: clients' sessions are refused until they learn the time anew"},
 	{24, "damage to VEGA: the node says so and does not start, which the simulator took for a fault of the product"},
 	{264, "the log is to be shortened while its queue is full: package node waits, the simulator's shell did not"},
+	{121088495034, "the last reads asked a server that had refused to start, time after time: a machine that runs refuses the connection"},
 	{12242, "a write of unknown outcome, resolved from the log, was held against its client's session"},
 }
 

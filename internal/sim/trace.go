@@ -43,6 +43,7 @@ import (
 //	admin    somebody asks n for something                s: for what
 //	call     client n begins an operation        s: what
 //	try      it sends it to p                    id
+//	reset    n's machine runs, its server does not, and refuses p      id, b: bytes
 //	reply    it has its outcome                  s: what
 //	fault    something is broken or repaired     n, p, s: what
 //	phase    the run goes on to its next phase   s: which
