@@ -5,6 +5,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 TIME        ?= 30s
 FUZZTIME    ?= 3s
+SIMTIME     ?= 60s
 BENCH       ?= .
 IMAGE       ?= vegadb:$(VERSION)
 ARGS        ?=
@@ -41,7 +42,7 @@ test: ## all tests
 	$(GO) test ./...
 
 .PHONY: check
-check: fmt-check vet cross staticcheck test-invariants test-race test-bench fuzz-short ## what CI runs besides `go test ./...`
+check: fmt-check vet cross staticcheck test-invariants test-race test-bench sim-short fuzz-short ## what CI runs besides `go test ./...`
 
 .PHONY: fmt-check
 fmt-check: ## fail when a file is not gofmt-ed
@@ -83,6 +84,10 @@ test-cluster: ## built servers under kills, cut networks and bad disks, TIME for
 sim: ## simulated clusters: SEEDS of them, or fresh ones for TIME; a failure prints how to replay it
 	$(GO) run ./internal/sim/cmd $(if $(SEEDS),-seeds $(SEEDS),-time $(TIME))
 
+.PHONY: sim-short
+sim-short: ## fresh simulated clusters for SIMTIME (60s), as CI does it; it prints the first seed
+	$(GO) run ./internal/sim/cmd -time $(SIMTIME)
+
 .PHONY: soak
 soak: ## fresh simulated clusters, one after the other, until one fails (one core: start several for more)
 	$(GO) run ./internal/sim/cmd -time 8760h
@@ -102,6 +107,10 @@ fuzz-short: ## every fuzz target for a few seconds (FUZZTIME=3s)
 .PHONY: fuzz
 fuzz: ## every fuzz target for TIME each (TIME=30s)
 	./scripts/fuzz.sh $(TIME)
+
+.PHONY: corpus
+corpus: ## add to testdata/fuzz the inputs that fuzzing has found on this machine and that reach more code
+	$(GO) run ./scripts/corpus
 
 .PHONY: bench
 bench: ## Go benchmarks of the hot paths (BENCH=regexp)

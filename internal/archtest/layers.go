@@ -52,6 +52,7 @@ var aside = map[string][]string{
 	"internal/sim/cmd": {"internal/sim", "internal/mutant"},
 	// It runs the simulator and other packages' tests with known bugs in them.
 	"internal/mutant/cmd": {"internal/sim", "internal/mutant"},
+	"scripts/corpus":      {},
 }
 
 // asideUsers says who may import each of them, besides tests and those named in aside.
@@ -77,6 +78,7 @@ var asideUsers = map[string][]string{
 	"internal/sim":         {},
 	"internal/sim/cmd":     {},
 	"internal/mutant/cmd":  {},
+	"scripts/corpus":       {},
 }
 
 // siblings are the imports within one layer that are meant.
