@@ -81,16 +81,16 @@ test-cluster: ## built servers under kills, cut networks and bad disks, TIME for
 	VEGADB_TEST_REQUIRE=1 $(GO) test -count=1 -timeout 0 -v -p 1 -parallel 1 ./test -lasting $(TIME) -seed $(SEED)
 
 .PHONY: sim
-sim: ## simulated clusters: SEEDS of them, or fresh ones for TIME; a failure prints how to replay it
-	$(GO) run ./internal/sim/cmd $(if $(SEEDS),-seeds $(SEEDS),-time $(TIME))
+sim: ## simulated clusters: SEEDS of them, or fresh ones for TIME, in WORKERS processes; a failure prints how to replay it
+	$(GO) run ./internal/sim/cmd $(if $(SEEDS),-seeds $(SEEDS),-time $(TIME)) $(if $(WORKERS),-workers $(WORKERS)) $(ARGS)
 
 .PHONY: sim-short
 sim-short: ## fresh simulated clusters for SIMTIME (60s), as CI does it; it prints the first seed
 	$(GO) run ./internal/sim/cmd -time $(SIMTIME)
 
 .PHONY: soak
-soak: ## fresh simulated clusters, one after the other, until one fails (one core: start several for more)
-	$(GO) run ./internal/sim/cmd -time 8760h
+soak: ## fresh simulated clusters until one fails, in WORKERS processes
+	$(GO) run ./internal/sim/cmd -time 8760h $(if $(WORKERS),-workers $(WORKERS))
 
 .PHONY: mutants
 mutants: ## known bugs put into the product, one by one: what notices each, and after how many seeds (ARGS="-only NAME" or "-update-docs")

@@ -356,6 +356,7 @@ func (c *client) finish(o *operation, r history.Reply) {
 	} else if !c.s.over || r.Outcome == history.OK {
 		o.req.extra.check(c, o, r.Outcome)
 	}
+	c.s.operated(o.req.op, o.req.extra, r.Outcome)
 	c.learn(o.req.op, r)
 	c.op = nil
 	if o.conn != nil && o.req.session.ID == o.conn.id {

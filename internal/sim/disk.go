@@ -48,6 +48,7 @@ func (d *disk) before(op vfs.Op) error {
 	}
 	if d.failAt > 0 && op.Kind == d.fails {
 		if d.failAt--; d.failAt == 0 {
+			d.s.strikes("disk error")
 			d.s.tell(Event{Kind: "fault", Node: d.n.index, Text: fmt.Sprintf("EIO from %v of %s", op.Kind, filepath.Base(op.Name))})
 			return &syscallError{op, syscall.EIO}
 		}

@@ -12,6 +12,7 @@ import (
 // extra is an operation that histories have no model of: entries that expire, batches, scans. Each client has keys of
 // its own for them, so that what it must be shown follows from what it did.
 type extra struct {
+	name  string                                             // for figures
 	entry func(e []byte, now int64) []byte                   // of a write: the ops, behind the header
 	look  func(n *node, p *partition, a *reply)              // of a read; nil: the key's entry
 	check func(c *client, o *operation, how history.Outcome) // when it is over
@@ -58,6 +59,7 @@ func (c *client) putExpiring() (history.Op, *extra) {
 	ttl := int64(1 + c.rng.IntN(4000))
 	c.own.ttlVersion = 0
 	return op, &extra{
+		name: "put expiring",
 		entry: func(e []byte, now int64) []byte {
 			return command.AppendPut(e, []byte(op.Key), []byte("v"), command.PutOp{ExpireAt: now + ttl})
 		},
@@ -74,7 +76,7 @@ func (c *client) getExpiring() (history.Op, *extra) {
 	op := history.Op{Kind: history.Get, Key: c.key("expiring")}
 	group := c.s.groupOf(op.Key)
 	floor := c.s.witness.stamps[group]
-	return op, &extra{check: func(c *client, o *operation, how history.Outcome) {
+	return op, &extra{name: "get expiring", check: func(c *client, o *operation, how history.Outcome) {
 		w := c.s.witness
 		if how != history.OK || c.own.ttlVersion == 0 {
 			return
@@ -103,6 +105,7 @@ func (c *client) putBatch() (history.Op, *extra) {
 	c.own.batch++
 	value := strconv.Itoa(c.own.batch)
 	return history.Op{Kind: history.Put, Key: a}, &extra{
+		name: "put batch",
 		entry: func(e []byte, _ int64) []byte {
 			e = command.AppendPut(e, []byte(a), []byte(value), command.PutOp{})
 			e = command.AppendPut(e, []byte(b), []byte(value), command.PutOp{})
@@ -121,6 +124,7 @@ func (c *client) putBatch() (history.Op, *extra) {
 func (c *client) getBatch() (history.Op, *extra) {
 	a, b := c.pairOf()
 	return history.Op{Kind: history.Get, Key: a}, &extra{
+		name: "get batch",
 		look: func(n *node, p *partition, reply *reply) {
 			for i, key := range []string{a, b} {
 				reply.pair[i] = p.value(key)
@@ -144,6 +148,7 @@ func (c *client) getBatch() (history.Op, *extra) {
 func (c *client) putStaying() (history.Op, *extra) {
 	op := history.Op{Kind: history.Put, Key: fmt.Sprintf("staying-%d-of-%d", c.rng.IntN(30), c.place-firstClient)}
 	return op, &extra{
+		name: "put staying",
 		entry: func(e []byte, _ int64) []byte {
 			return command.AppendPut(e, []byte(op.Key), []byte("stays"), command.PutOp{})
 		},
@@ -174,6 +179,7 @@ func (c *client) scan() (history.Op, *extra) {
 		}
 	}
 	return history.Op{Kind: history.Get, Key: key}, &extra{
+		name: "scan",
 		look: func(n *node, p *partition, a *reply) {
 			a.keys = make(map[string]bool)
 			for cursor := uint64(0); ; {

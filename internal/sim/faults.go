@@ -100,6 +100,13 @@ func (s *Sim) kinds() (kinds []func(n *node)) {
 	return kinds
 }
 
+// strikesAt counts a fault of a node that is there to feel it.
+func (s *Sim) strikesAt(n *node, what string) {
+	if n.proc != nil {
+		s.strikes(what)
+	}
+}
+
 // short and long draw durations in µs.
 func (s *Sim) short() int64 { return int64(s.faultRand.IntN(int(300 * milli))) }
 func (s *Sim) long() int64  { return int64(s.faultRand.IntN(int(3000 * milli))) }
@@ -108,6 +115,7 @@ func (s *Sim) cutPower(n *node) {
 	if n.proc == nil {
 		return
 	}
+	s.strikes("power cut")
 	n.cut("power cut")
 	s.after(s.long(), n.start)
 }
@@ -134,6 +142,7 @@ func (s *Sim) killNode(n *node) {
 	if n.proc == nil {
 		return
 	}
+	s.strikes("kill")
 	n.kill("killed")
 	s.after(s.short(), n.start)
 }
@@ -156,6 +165,9 @@ func (s *Sim) setLink(from, to int, cut bool) {
 func (s *Sim) cutLink(n *node) {
 	to := s.faultRand.IntN(len(s.nodes) + 1) // 0: clients
 	s.fault(n, "link to %d cut", to)
+	if to != n.index {
+		s.strikes("link cut")
+	}
 	s.setLink(n.index, to, true)
 	s.after(s.long(), func() { s.setLink(n.index, to, false) })
 }
@@ -164,6 +176,7 @@ func (s *Sim) cutLink(n *node) {
 func (s *Sim) isolate(n *node) {
 	way := s.faultRand.IntN(3)
 	s.fault(n, "cut off from its peers (%d)", way)
+	s.strikes([]string{"node cut off", "node cut off, inwards", "node cut off, outwards"}[way])
 	set := func(cut bool) {
 		for _, o := range s.nodes {
 			if way != 1 {
@@ -182,6 +195,9 @@ func (s *Sim) holdLink(n *node) {
 	to := 1 + s.faultRand.IntN(len(s.nodes))
 	until := s.now + s.long()
 	s.fault(n, "messages to %d are held back", to)
+	if to != n.index {
+		s.strikes("link held")
+	}
 	s.net.link(n.index, to).held = until
 }
 
@@ -199,12 +215,18 @@ func (s *Sim) splitNodes(*node) {
 		}
 	}
 	set(true)
+	if sides := side >> 1 & (1<<len(s.nodes) - 1); sides != 0 && sides != 1<<len(s.nodes)-1 {
+		s.strikes("nodes split")
+	}
 	s.after(s.long(), func() { set(false) })
 }
 
 func (s *Sim) slowLink(n *node) {
 	to := s.faultRand.IntN(len(s.nodes) + 1)
 	s.fault(n, "link to %d is slow", to)
+	if to != n.index {
+		s.strikes("link slow")
+	}
 	s.net.link(n.index, to).slowBy = s.short()
 	s.after(s.long(), func() { s.net.link(n.index, to).slowBy = 0 })
 }
@@ -212,11 +234,13 @@ func (s *Sim) slowLink(n *node) {
 func (s *Sim) stallDisk(n *node) {
 	n.disk.stall = s.now + s.long()
 	s.fault(n, "disk stalls")
+	s.strikesAt(n, "disk stall")
 }
 
 func (s *Sim) slowDisk(n *node) {
 	n.disk.slow = int64(s.faultRand.IntN(int(100 * milli)))
 	s.fault(n, "disk takes %d µs more", n.disk.slow)
+	s.strikesAt(n, "disk slow")
 }
 
 func (s *Sim) failDisk(n *node) {
@@ -229,6 +253,9 @@ func (s *Sim) failDisk(n *node) {
 
 func (s *Sim) fillDisk(n *node) {
 	s.fault(n, "disk full")
+	if !n.disk.full {
+		s.strikesAt(n, "disk full")
+	}
 	n.disk.setFull(true)
 	s.after(s.long(), func() { n.disk.setFull(false) })
 }
@@ -239,11 +266,13 @@ func (s *Sim) pauseNode(n *node) {
 		until = s.now + s.short()
 	}
 	n.pause = until
+	s.strikesAt(n, "pause")
 	s.fault(n, "stands still for %d ms", (until-s.now)/milli)
 }
 
 func (s *Sim) jumpClock(n *node) {
 	n.jumped = int64(s.faultRand.IntN(2*3_600_000)) - 3_600_000
+	s.strikes("clock jump")
 	s.fault(n, "wall clock is off by %d ms", n.jumped)
 }
 
@@ -261,6 +290,7 @@ func (s *Sim) handOver(n *node) {
 			return
 		}
 		id := st.Conf.Replicas()[to].ID
+		s.strikes("handover")
 		s.fault(l, "is to hand group %d over to %d", group, n.index)
 		l.calls = append(l.calls, func() { l.host.Transfer(group, id) })
 		l.poke()
@@ -285,6 +315,7 @@ func (s *Sim) damagePlatter(n *node) {
 	if n.proc == nil || hurt >= s.mayLose() || s.faultRand.IntN(3) > 0 {
 		return
 	}
+	s.strikes("power cut")
 	n.cut("power cut")
 	n.disk.damage()
 	s.after(s.short(), n.start)
@@ -317,6 +348,7 @@ func (d *disk) damage() {
 		return
 	}
 	d.hurt = true
+	d.s.strikes("platter damaged")
 	d.s.fault(d.n, "%s of %s", what, filepath.Base(name))
 }
 

@@ -61,17 +61,22 @@ func (w *network) send(kind string, from, to int, size int, arrive func()) {
 	l := w.link(a, b)
 	rng := s.netRand
 	if l.cut || rng.Float64() < w.loss {
+		if !l.cut {
+			s.strikes("message lost")
+		}
 		s.tell(Event{Kind: "drop", Node: to, Peer: from, ID: id})
 		return
 	}
 	times := 1
 	if peers && rng.Float64() < w.twice {
 		times = 2
+		s.strikes("message doubled")
 	}
 	for range times {
 		at := s.now + 50 + int64(rng.IntN(450)) + l.slowBy
 		if peers && rng.Float64() < w.late {
 			at += int64(rng.IntN(3_000_000)) // out of order, and perhaps from an old term
+			s.strikes("message late")
 		} else {
 			at = max(at, l.held, l.newest)
 			l.newest = at

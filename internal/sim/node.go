@@ -131,6 +131,7 @@ func (n *node) guard(do func()) {
 		switch r := recover().(type) {
 		case nil:
 		case powerCut:
+			n.s.strikes("power cut at a disk operation")
 			n.cut("power cut at a disk operation")
 		case processEnd:
 			n.ended(r.err)

@@ -130,6 +130,7 @@ func (s *Sim) wreck() {
 	if s.operator.rng.IntN(3) > 0 || lost >= s.mayLose() || n.proc == nil {
 		return
 	}
+	s.strikes("node lost")
 	n.cut("it burns down")
 	n.lost = true
 }

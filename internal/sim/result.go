@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/history"
-	"github.com/prakashpandey/vegadb/internal/mutant"
 )
 
 // Result is what a run has brought.
@@ -22,25 +21,15 @@ type Result struct {
 	// What it reached.
 	Applied, Elections, Starts, Installed int
 	Joined, Removed, Changes              int // of nodes, and of configurations
+	Figures                               Figures
+
+	asked Config
 
 	events []Event
 }
 
 // Failed reports whether a promise was broken. A history that could not be judged is a failure as well.
 func (r *Result) Failed() bool { return len(r.Broken) > 0 || r.Verdict != history.Legal }
-
-// Replay is the command that runs the same again.
-func (r *Result) Replay() string {
-	c := r.Config
-	cmd := fmt.Sprintf("go run ./internal/sim/cmd -seed %d", c.Seed)
-	if c.Mutant != mutant.None {
-		return fmt.Sprintf("go run -tags mutants ./internal/sim/cmd -mutant %v -seed %d", c.Mutant, c.Seed)
-	}
-	if c.Membership {
-		cmd += " -members"
-	}
-	return cmd
-}
 
 // String is one line for a run that kept all promises, and everything that helps for one that did not.
 func (r *Result) String() string {
@@ -73,13 +62,14 @@ func (s *Sim) result() *Result {
 		Config: s.cfg, Hash: s.trace.hash, Events: s.trace.count, Broken: s.failure, Ended: s.now / milli,
 		Applied: s.witness.applied, Elections: s.witness.elections, Installed: s.witness.installed,
 		Joined: s.witness.joined, Removed: s.witness.removed, Changes: s.witness.changes,
-		events: s.trace.last(s.cfg.Keep),
+		events: s.trace.last(s.cfg.Keep), asked: s.asked,
 	}
 	for _, n := range s.nodes {
 		r.Starts += n.lives
 	}
 	r.History = history.Check(s.judged(), history.Options{MinimiseTime: 2 * time.Second, Slack: boundedSlack})
 	r.Verdict = r.History.Verdict
+	r.Figures = s.tally(r)
 	return r
 }
 

@@ -65,6 +65,8 @@ type Sim struct {
 	placing bool // lost nodes are buried
 	over    bool // clients begin nothing new
 	failure []string
+	figures Figures
+	asked   Config // as it came, before defaults
 }
 
 // stream returns the random numbers of one part of the world.
@@ -127,7 +129,7 @@ func (s *Sim) protected(do func()) {
 }
 
 func newSim(cfg Config) *Sim {
-	draw := cfg.stream(streamConfig)
+	asked, draw := cfg, cfg.stream(streamConfig)
 	set := func(v *int, otherwise int) {
 		if *v == 0 {
 			*v = otherwise
@@ -151,7 +153,7 @@ func newSim(cfg Config) *Sim {
 		cfg.Faults = faults
 	}
 	s := &Sim{
-		cfg: cfg, now: 1_000_000, faults: cfg.Faults, trace: trace{hash: fnvOffset, keep: cfg.Keep},
+		asked: asked, cfg: cfg, now: 1_000_000, faults: cfg.Faults, trace: trace{hash: fnvOffset, keep: cfg.Keep},
 		netRand: cfg.stream(streamNet), diskRand: cfg.stream(streamDisk),
 		faultRand: cfg.stream(streamFaults), lifeRand: cfg.stream(streamLife),
 	}
