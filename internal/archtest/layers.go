@@ -13,7 +13,7 @@ var layers = [][]string{
 	{"."},
 	{"internal/server", "internal/admin"},
 	{"internal/node"},
-	{"internal/datadir", "internal/transport", "internal/mover"},
+	{"internal/datadir", "internal/transport", "internal/mover", "internal/driver"},
 	{"internal/replica", "internal/meta", "internal/wal", "internal/snapshot"},
 	{"internal/command"},
 	{"internal/store", "internal/ring", "internal/wire", "internal/resp"},
@@ -92,6 +92,7 @@ var siblings = map[string][]string{
 // in through constructors and arguments. Only non-test files are judged.
 var purity = map[string][]string{
 	"internal/replica":  {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "io/ioutil"},
+	"internal/driver":   {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "sync"},
 	"internal/mover":    {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "sync"},
 	"internal/meta":     {"os", "net", "time", "math/rand", "math/rand/v2", "crypto/rand"},
 	"internal/command":  {"os", "net", "math/rand", "math/rand/v2", "crypto/rand"},

@@ -1,11 +1,14 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/prakashpandey/vegadb/internal/meta"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
@@ -24,16 +27,24 @@ func (c *peers) holdRecords(i int) (release func()) {
 		}
 		n.log.Kick()
 	}
-	var err error
-	n.worker.ask(func() { _, err = n.worker.log(n.worker.host.StateRecords(), 0, false) })
-	if err != nil {
-		c.t.Fatal(err)
+	// A command of the meta group is proposed, and taken by followers, as long as there is any room.
+	ctx, cancel := context.WithCancel(c.t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = n.proposeMeta(ctx, &meta.UpdateMember{Node: n.cluster.describe()})
+	}()
+	end := sync.OnceFunc(func() { cancel(); <-done })
+	c.t.Cleanup(end)
+	eventually(c.t, "records wait for room", func() bool {
+		waits := false
+		n.worker.ask(func() { waits = n.worker.driver.Waits() })
+		return waits
+	})
+	return func() {
+		c.disks[i].SetLimit(math.MaxInt64)
+		end()
 	}
-	waits := false
-	if n.worker.ask(func() { waits = len(n.worker.backlog) > 0 }); !waits {
-		c.t.Fatal("nothing waits for room")
-	}
-	return func() { c.disks[i].SetLimit(math.MaxInt64) }
 }
 
 // TestNoSnapshotIsPublishedWhileRecordsWaitForRoom: the hard state of the replica that it is for may be among them. A start
@@ -84,10 +95,9 @@ func TestMoreRecordsThanALogSegmentHoldsAreAppended(t *testing.T) {
 	for i := range recs {
 		recs[i] = wal.Record{Group: unknownGroup, Type: 200, Index: 1, Payload: make([]byte, 100)}
 	}
-	var done int
 	var err error
-	n.worker.ask(func() { done, _, err = n.worker.append(recs) })
-	if done != len(recs) || err != nil {
-		t.Errorf("%d of %d records: %v", done, len(recs), err)
+	n.worker.ask(func() { err = n.worker.driver.Record(recs...) })
+	if err != nil {
+		t.Errorf("%d records: %v", len(recs), err)
 	}
 }

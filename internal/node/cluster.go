@@ -16,6 +16,7 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/prakashpandey/vegadb/internal/driver"
 	"github.com/prakashpandey/vegadb/internal/meta"
 	"github.com/prakashpandey/vegadb/internal/mover"
 	"github.com/prakashpandey/vegadb/internal/replica"
@@ -68,7 +69,7 @@ type cluster struct {
 	stalled  atomic.Bool // the disk does not answer; the worker's to set
 	current  atomic.Bool // the meta state here is not older than this start
 
-	// See space.go.
+	// See space.go, and that of package driver.
 	full      atomic.Bool   // this node's disk is full; the worker's to set
 	anyFull   atomic.Bool   // full, or any of fullPeers
 	fullSince atomic.Int64  // on the worker's clock
@@ -150,7 +151,7 @@ func (n *Node) openCluster() error {
 	t, err := transport.New(transport.Options{
 		Cluster: ring.NodeID(n.dir.Cluster), Node: c.self, Boot: c.boot, Listen: o.PeerAddr, TLS: o.TLS,
 		Resolve: n.resolve, Handler: (*peerHandler)(n), Admit: n.admitPeer, Refused: n.refusedByPeer, Lost: n.framesLost,
-		Limits: transport.Limits{FrameBytes: int(max(n.opts.MaxRecordBytes, 16<<20)) + sendBytes + 1<<20},
+		Limits: transport.Limits{FrameBytes: int(max(n.opts.MaxRecordBytes, 16<<20)) + driver.SendBytes + 1<<20},
 		Logger: n.logger,
 	})
 	if err != nil {
@@ -261,6 +262,7 @@ func (n *Node) setUpGroups(ctx context.Context) error {
 		return err
 	}
 	n.meta.changed = n.metaChanged
+	n.worker.begin()
 	n.wg.Add(1)
 	go n.runWorker()
 	if n.meta.view.Load() == nil {

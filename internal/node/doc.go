@@ -40,9 +40,9 @@
 //	           Partition.mu. Who does not lead is told who does (or, having just handed
 //	           the partition over, waits until it is known who does); when too much is
 //	           held, ErrBusy; when disks are full, ErrNoSpace. Nothing has an index yet.
-//	worker     a turn takes all that has come, for all groups, and hands it to
+//	worker     a turn (package driver) takes all that has come, for all groups, and hands it to
 //	           replica.Host, which gives out indexes, records and messages. (Many
-//	           proposals wait for the end of the sync under way: crowd.) One append puts
+//	           proposals wait for the end of the sync under way.) One append puts
 //	           the records of all groups into the log. Then the messages leave: followers
 //	           write while the leader does.
 //	log        reports what is durable; that wakes the worker, which tells the host. What
@@ -103,7 +103,7 @@
 // is not always, for write(2), or for fsync where a term or a vote is among the records.
 // Its node gives no sign of life meanwhile, and others take over. A disk that is full, or
 // that hangs under always, does not stop it: records that the log has no room for wait in
-// order, reads go on, and leaderships are given away (space.go, watchDisk).
+// order, reads go on, and leaderships are given away (package driver, space.go).
 //
 // Everybody else asks the worker by leaving things in its inbox (propose, read, frame,
 // do) or waits for it (ask). Functions that run on it say so: "On the worker."
@@ -171,8 +171,8 @@
 //	node, recover, replayer, whole     from Open to Close, and back from the disk
 //	partition, submit, applier,        writes without peers
 //	waitqueue
-//	worker, crowd, propose, reads      writes and reads in Raft groups
-//	space                              what goes on when a disk is full
+//	worker, shell, propose, reads      writes and reads in Raft groups; the order of events is package driver's
+//	space                              what is known of full disks
 //	cluster, meta, membership,         peers, the meta group's replica, what they are told
 //	contact, controller
 //	leaders, mover                     who leads what; replicas on their way: what package

@@ -432,7 +432,7 @@ func (n *Node) proposeMeta(ctx context.Context, op meta.Op) (meta.Result, error)
 			// once.
 			entry := binary.LittleEndian.AppendUint64(nil, uint64(n.Now()))
 			entry = append(entry, b...)
-			n.worker.do(func() { n.worker.proposeMeta(entry) })
+			n.worker.do(func() { n.worker.driver.ProposeMeta(entry) })
 			again.Reset(time.Second)
 		case result := <-told:
 			return result, nil

@@ -105,28 +105,6 @@ func (w *worker) transfer(group uint32, to uint64) {
 // does not answer or is full.
 func (c *cluster) rests() bool { return c.stopping.Load() || c.stalled.Load() || c.full.Load() }
 
-// stallPatience is how long records may wait for the disk until the node gives up its
-// leaderships. A leader whose disk hangs would go on giving signs of life, and its groups
-// would stand still.
-const stallPatience = 2 * time.Second
-
-// watchDisk notices that the disk hangs, and that it does not any more. On the worker.
-func (w *worker) watchDisk() {
-	c := w.n.cluster
-	stalled := len(w.unsynced) > 0 && time.Since(w.unsynced[0].since) > stallPatience
-	if stalled == c.stalled.Load() {
-		return
-	}
-	if stalled {
-		w.n.logger.Error("the disk does not answer: other nodes are to lead", "after", stallPatience)
-	} else {
-		w.n.logger.Info("the disk answers again")
-	}
-	c.stalled.Store(stalled)
-	w.mindNow.Store(true)
-	w.n.tellLeaders()
-}
-
 // handOverPatience bounds HandOver.
 const handOverPatience = 5 * time.Second
 
@@ -230,7 +208,7 @@ func (w *worker) givePeers(p *Partition) error {
 	rec := p.group.Prepare(w.n.Now(), command.AppendClock(command.Begin(nil)))
 	p.mu.Unlock()
 	hard := replica.HardState{Replica: replica.FirstReplica, Term: rec.Term, Commit: rec.Index}
-	if err := w.record(rec, replica.StateRecord(rec.Group, hard)); err != nil {
+	if err := w.driver.Record(rec, replica.StateRecord(rec.Group, hard)); err != nil {
 		return err
 	}
 	p.mu.Lock()
@@ -250,7 +228,7 @@ func (w *worker) leave(st *replica.Status, pl *meta.Placement) {
 		return
 	}
 	n := w.n
-	err := w.record(replica.GoneRecord(st.Group, st.Replica))
+	err := w.driver.Record(replica.GoneRecord(st.Group, st.Replica))
 	if errors.Is(err, wal.ErrNoSpace) {
 		return // later
 	}

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/prakashpandey/vegadb/internal/driver"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
@@ -200,7 +201,7 @@ func (n *Node) replayLog(ctx context.Context, loaded []snapshot.Loaded) error {
 	log, err := wal.Open(wal.Options{
 		FS: n.fs, Dir: n.dir.LogDir(),
 		SegmentBytes: n.opts.LogSegmentBytes, MaxRecordBytes: n.opts.MaxRecordBytes, QueueBytes: n.opts.LogQueueBytes,
-		ReserveBytes: logReserve(n.opts.LogSegmentBytes, len(n.partitions)), SpareBytes: n.spareBytes, OnNoSpace: n.cramped,
+		ReserveBytes: driver.LogReserve(n.opts.LogSegmentBytes, len(n.partitions)), SpareBytes: n.spareBytes, OnNoSpace: n.cramped,
 		Policy: n.opts.Durability, Clock: n.opts.Clock, Logger: n.logger,
 		OnDurable: n.onDurable,
 		OnFatal:   func(err error) { n.fatal("write the log", err) },

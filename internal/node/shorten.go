@@ -67,7 +67,7 @@ func (n *Node) recordStates() (err error) {
 			}
 		}
 		n.cluster.mu.Unlock()
-		err = n.worker.record(recs...)
+		err = n.worker.driver.Record(recs...)
 	})
 	if !asked {
 		return ErrClosed

@@ -201,7 +201,7 @@ var errHasIt = errors.New("the replica has all of it already")
 func (n *Node) wants(group uint32, to, term, index uint64) error {
 	wanted, hasIt, waits := false, false, false
 	n.worker.ask(func() {
-		waits = len(n.worker.backlog) > 0
+		waits = n.worker.driver.Waits()
 		st, ok := n.worker.host.Status(group)
 		wanted = ok && st.Replica == to && !st.Installing && st.Term <= term
 		hasIt = wanted && st.Commit >= index

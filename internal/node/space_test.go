@@ -213,7 +213,7 @@ func TestALogWithoutAnyRoomLeftStopsNoReads(t *testing.T) {
 	eventually(t, "something waits for room", func() bool {
 		return slices.ContainsFunc(c.nodes, func(n *Node) bool {
 			waits := false
-			n.worker.ask(func() { waits = len(n.worker.backlog) > 0 })
+			n.worker.ask(func() { waits = n.worker.driver.Waits() })
 			return waits
 		})
 	})

@@ -76,7 +76,7 @@ func (n *Node) markClustered(ctx context.Context) error {
 	}
 	waits := false
 	for range 2 { // what the first turn has given out is appended when the second begins, unless there is no room
-		if !n.worker.ask(func() { waits = len(n.worker.backlog) > 0 }) {
+		if !n.worker.ask(func() { waits = n.worker.driver.Waits() }) {
 			return ErrClosed
 		}
 	}

@@ -27,7 +27,7 @@ type workerMeter struct {
 }
 
 // turned counts a turn that began then. On the worker.
-func (m *workerMeter) turned(began time.Time, host *replica.Host) {
+func (m *workerMeter) turned(began time.Time, w *worker) {
 	now := time.Now()
 	m.stats.Turns++
 	m.stats.Busy += now.Sub(began)
@@ -36,7 +36,7 @@ func (m *workerMeter) turned(began time.Time, host *replica.Host) {
 	}
 	m.published = now
 	s := m.stats
-	s.Stats = host.Stats()
+	s.Stats, s.SkippedTicks = w.host.Stats(), w.driver.SkippedTicks()
 	m.shown.Store(&s)
 }
 

@@ -1,9 +1,9 @@
-package node
+package driver
 
 import "testing"
 
 func TestACrowdWaitsForASyncAndAFewDoNot(t *testing.T) {
-	var c crowd
+	c := crowd{from: crowdFrom}
 	rounds := func(n, writers int) {
 		for range n {
 			c.proposed(writers)
