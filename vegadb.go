@@ -198,8 +198,10 @@ func (n *Node) nodeOptions() (node.Options, error) {
 		o.Dir = c.DataDir
 	}
 	var err error
-	o.Cluster, err = n.clusterOptions()
-	return o, err
+	if o.Cluster, err = n.clusterOptions(); err != nil {
+		return o, err
+	}
+	return o, n.enterWorld(&o)
 }
 
 func (n *Node) load(ctx context.Context) {

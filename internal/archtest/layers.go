@@ -35,6 +35,8 @@ var aside = map[string][]string{
 	"internal/workload": {"client", "internal/resp"},
 	"internal/certs":    {},
 	"internal/version":  {},
+	// A disk and a clock that fail on command; built in by a tag alone.
+	"internal/faultfs": {"internal/vfs"},
 	"internal/router": {"client", "internal/admin", "internal/auth", "internal/certs", "internal/command", "internal/config", "internal/front",
 		"internal/resp", "internal/ring", "internal/vfs", "internal/wire"},
 	"internal/routercmd": {"internal/router", "internal/program", "internal/config", "internal/version"},
@@ -44,7 +46,7 @@ var aside = map[string][]string{
 	"internal/history":  {},
 	"internal/checker":  {"client", "internal/history"},
 	// Tests of the built server use it, and what it needs to be a client.
-	"internal/clustertest": {"client", "internal/checker", "internal/history", "internal/ring", "internal/wire", "internal/invariants"},
+	"internal/clustertest": {"client", "internal/checker", "internal/history", "internal/ring", "internal/wire", "internal/invariants", "internal/faultfs"},
 	"test":                 {},
 	// The simulator runs the product's packages in a world of its own.
 	"internal/sim": {"internal/replica", "internal/meta", "internal/mover", "internal/wal", "internal/snapshot", "internal/datadir", "internal/command",
@@ -74,6 +76,7 @@ var asideUsers = map[string][]string{
 	"internal/history":   {},
 	"internal/checker":   {},
 
+	"internal/faultfs":     {"."},
 	"internal/clustertest": {},
 	"internal/sim":         {},
 	"internal/sim/cmd":     {},

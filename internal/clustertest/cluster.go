@@ -4,6 +4,7 @@ package clustertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -24,6 +25,7 @@ type Options struct {
 	Fsync      string      // default always
 	Network    NetworkKind // default Direct
 	DiskBytes  int64       // size of each node's own disk; default: the machine's
+	Faulty     bool        // servers whose disks and clocks fail on command: see package faultfs
 	Sessions   bool        // clients repeat writes under sessions; default: a lost reply is an unknown outcome
 	// LossyClients is how long the connections of a workload's clients live before they break, about; default: as long
 	// as they like.
@@ -45,6 +47,7 @@ type Cluster struct {
 	options Options
 	binary  string
 	dir     string
+	sockets string // directory of those from which Faulty servers get their orders; empty: none so far
 	http    *http.Client
 	began   time.Time
 
@@ -90,6 +93,10 @@ func newCluster(t testing.TB, o Options) (*Cluster, error) {
 	if o.Fsync == "" {
 		o.Fsync = "always"
 	}
+	built := builtServer
+	if o.Faulty {
+		built = builtFaulty
+	}
 	binary, err := built()
 	if err != nil {
 		return nil, err
@@ -131,7 +138,7 @@ func (c *Cluster) newNode() (*Node, error) {
 	if err := c.Network.prepare(n.Number); err != nil {
 		return nil, err
 	}
-	if err := c.address(n); err != nil {
+	if err := errors.Join(c.address(n), c.command(n)); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
@@ -219,7 +226,11 @@ func (c *Cluster) close() {
 			}
 		}
 		n.Kill()
+		if n.commander != nil {
+			n.commander.Close() // an error would be about a socket that goes anyhow
+		}
 	}
+	os.RemoveAll(c.sockets)
 	c.Network.close()
 	c.http.CloseIdleConnections()
 	c.explain(nodes)

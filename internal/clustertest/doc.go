@@ -34,6 +34,9 @@
 // With Options.DiskBytes each node has a file system of its own, in a file: it can be filled up (ENOSPC) and frozen, so
 // that every write and fsync waits. It needs root and loop devices.
 //
+// With Options.Faulty the server is another build, whose disk and wall clock fail on command (package faultfs): Node.Order
+// lets the Nth operation fail, stall or end the process, Node.CutPower leaves of the data directory what a power cut would.
+//
 // # Requirements
 //
 // What a machine cannot do is skipped; with VEGADB_TEST_REQUIRE=1 it is a failure, so that the make target that promises

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/prakashpandey/vegadb/internal/faultfs"
 )
 
 // Node is one server of a cluster: a directory, addresses, and now and then a process.
@@ -29,6 +31,9 @@ type Node struct {
 	disk    *disk // nil: the machine's
 	args    []string
 	ports   *ports // held until the first start
+
+	commander *faultfs.Commander // nil: the server was not built to fail
+	socket    string             // the commander's
 
 	mu      sync.Mutex
 	process *process // the present run, or the last; nil: none so far. guarded by mu
@@ -68,7 +73,11 @@ func (n *Node) Launch() error {
 	defer output.Close() // the child has its own
 	n.ports.release()
 	command := append(n.cluster.Network.enter(n), n.cluster.binary)
-	p, err := startProcess(append(command, n.args...), output)
+	var env []string
+	if n.commander != nil {
+		env = []string{faultfs.Variable + "=" + n.socket}
+	}
+	p, err := startProcess(append(command, n.args...), env, output)
 	if err != nil {
 		return fmt.Errorf("%s: %w", n, err)
 	}
@@ -149,7 +158,7 @@ func (n *Node) Running() bool {
 // Kill ends the process with SIGKILL and waits for its end: it gets no chance to finish anything.
 func (n *Node) Kill() {
 	if p := n.current(true); p != nil {
-		p.signal(syscall.SIGKILL) // an error means that it has ended
+		p.signal(killed) // an error means that it has ended
 		<-p.done
 	}
 }
@@ -226,17 +235,26 @@ func (n *Node) endedByItself() (string, bool) {
 
 // ExpectEnd waits until the process has ended by itself, as it must when its disk fails.
 func (n *Node) ExpectEnd(ctx context.Context) error {
+	_, err := n.ExpectExit(ctx)
+	return err
+}
+
+// ExpectExit is ExpectEnd, and returns the exit code; -1 says that a signal has ended the process.
+func (n *Node) ExpectExit(ctx context.Context) (code int, err error) {
 	p := n.current(true)
 	if p == nil {
-		return fmt.Errorf("%s has not been started", n)
+		return 0, fmt.Errorf("%s has not been started", n)
 	}
 	select {
 	case <-p.done:
-		return nil
+		return p.cmd.ProcessState.ExitCode(), nil
 	case <-ctx.Done():
-		return fmt.Errorf("%s goes on: %w", n, context.Cause(ctx))
+		return 0, fmt.Errorf("%s goes on: %w", n, context.Cause(ctx))
 	}
 }
+
+// Pid is the number of the present process, or of the last.
+func (n *Node) Pid() int { return n.current(false).cmd.Process.Pid }
 
 func (n *Node) logPath() string { return filepath.Join(n.dir, "output.log") }
 

@@ -16,9 +16,13 @@ type process struct {
 	err  error         // how it ended; to be read after done
 }
 
-// startProcess runs a command with its output going to a file.
-func startProcess(command []string, output *os.File) (*process, error) {
+// killed is the signal that leaves a process no chance.
+const killed = syscall.SIGKILL
+
+// startProcess runs a command, with variables beside this process's own, and with its output going to a file.
+func startProcess(command, env []string, output *os.File) (*process, error) {
 	p := &process{cmd: exec.Command(command[0], command[1:]...), done: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = output, output
 	p.cmd.SysProcAttr = dieWithParent()
 	started := make(chan error)

@@ -1,0 +1,5 @@
+//go:build !faultfs
+
+package version
+
+const tag = ""
