@@ -1,6 +1,7 @@
 package client
 
 import (
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -32,10 +33,9 @@ type call struct {
 	dst       []byte // where the reply's body goes; nil: a fresh slice of its size
 
 	// The outcome. Written by whoever settles the call.
-	outcome outcome
+	try     attempt.State
 	node    string // address of the last one asked
 	via     *conn  // the last connection taken
-	status  wire.Status
 	version uint64
 	reply   wire.Response // without Body; only when extra
 	extra   bool          // the reply has more than a version
@@ -44,13 +44,11 @@ type call struct {
 	cause   error
 
 	// Across attempts.
-	hint     *node    // where to go next while there are no routes
-	turn     uint32   // counts choices among replicas
-	atLeader bool     // a replica has refused: the leader is to answer
-	doubt    bool     // an attempt may have been executed without an answer
-	session  *session // of a write; nil: it has none, or its outcome is known
-	plain    bool     // it is to have none
-	copies   []copyOf // attempts with a session that are under way without a caller
+	hint    *node    // where to go next while there are no routes
+	turn    uint32   // counts choices among replicas
+	session *session // of a write; nil: it has none, or its outcome is known
+	plain   bool     // it is to have none
+	copies  []copyOf // attempts with a session that are under way without a caller
 
 	// Where the call is. Guarded by the connection's mu.
 	state      callState
@@ -74,21 +72,6 @@ const (
 	callSettled           // somebody took it to settle it
 )
 
-// outcome is how an attempt on one connection ended.
-type outcome uint8
-
-const (
-	untried      outcome = iota
-	replied              // the server has answered, or would have
-	lostUnsent           // the connection died and the request surely never left
-	lostSent             // the connection died after (part of) it may have left
-	stalled              // taken off a silent connection, sent
-	timedOut             // too late, never sent
-	timedOutSent         // too late, sent
-	canceled             // the context ended first, never sent
-	canceledSent         // the context ended first, sent
-)
-
 // largeFrame is the size from which a request is encoded outside the
 // connection's lock and written by itself, so that copying it stalls nobody.
 const largeFrame = 16 << 10
@@ -101,20 +84,29 @@ func (cl *call) reset() {
 	cl.receipt, cl.previous, cl.cause, cl.text = nil, nil, nil, ""
 	cl.state = callIdle
 	cl.extra, cl.raw = false, false
-	cl.outcome, cl.node, cl.via, cl.leader = untried, "", nil, ""
+	cl.try = attempt.State{}
+	cl.node, cl.via, cl.leader = "", nil, ""
 	cl.target, cl.pin, cl.fixed = nil, nil, false
-	cl.hint, cl.atLeader, cl.doubt = nil, false, false
-	cl.session, cl.plain, cl.copies = nil, false, nil
+	cl.hint, cl.session, cl.plain, cl.copies = nil, nil, false, nil
 }
 
 // relaxed reports whether the call is a read that need not come from the leader.
 func (cl *call) relaxed() bool {
-	return cl.req.Flags&wire.FlagConsistency != 0 && cl.req.Consistency >= wire.SessionReads && !cl.atLeader
+	return cl.req.Flags&wire.FlagConsistency != 0 && cl.req.Consistency >= wire.SessionReads && !cl.try.AtLeader
 }
 
-// repeatable reports whether the request may be sent again although it may have been
-// executed: it only reads, or a session keeps it from taking effect twice.
-func (cl *call) repeatable() bool { return !cl.req.Writes() || cl.req.Flags&wire.FlagSession != 0 }
+// request is what the rules of attempts have to know of the call.
+func (cl *call) request() attempt.Request {
+	return attempt.Request{
+		Writes: cl.req.Writes(), Numbered: cl.req.Flags&wire.FlagSession != 0, Own: cl.session != nil,
+		Stays: cl.stays(), Pinned: cl.pin != nil,
+	}
+}
+
+// stays reports whether the call has no other place to go to.
+func (cl *call) stays() bool {
+	return cl.pin != nil || cl.partition < 0 && (cl.req.Op == wire.OpWriteBatch || cl.req.Op == wire.OpGetBatch)
+}
 
 // bodySize is about what the request's body takes.
 func (cl *call) bodySize() int { return len(cl.key) + len(cl.value) + 3*8 }
@@ -235,7 +227,7 @@ func (cl *call) applyHeader(o *Option) {
 // fillPrevious hands out what WithPrevious asked for. The server says it with
 // every answer about the entry, conditions that do not hold included.
 func (cl *call) fillPrevious() error {
-	if cl.previous == nil || cl.outcome != replied || cl.status >= wire.InvalidArgument {
+	if cl.previous == nil || cl.try.Outcome != attempt.Replied || cl.try.Status >= wire.InvalidArgument {
 		return nil
 	}
 	found, value, err := wire.DecodeOld(cl.dst)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -186,7 +188,8 @@ func (c *Client) onLeaders(ctx context.Context, op wire.Op, opts []Option, allow
 		ctx, cancel = context.WithTimeout(ctx, c.opts.Timeout)
 		defer cancel()
 	}
-	pause, partly := retryFirst, false
+	var pause attempt.Pause
+	partly := false
 	for {
 		again, err := c.onLeadersOnce(ctx, op, opts, allowed, &partly, done)
 		if e, ok := errors.AsType[*Error](err); ok && partly && op.Writes() {
@@ -196,10 +199,9 @@ func (c *Client) onLeaders(ctx context.Context, op wire.Op, opts []Option, allow
 			return err
 		}
 		c.refreshSoon()
-		if !sleep(ctx, jitter(pause)) {
+		if !sleep(ctx, pause.Take(attempt.ElectPauses(), rand.Uint64())) {
 			return err
 		}
-		pause = min(2*pause, electLast)
 	}
 }
 
@@ -244,7 +246,7 @@ func (c *Client) onLeadersOnce(ctx context.Context, op wire.Op, opts []Option, a
 			continue
 		}
 		cl := calls[i]
-		retry := cl.fixed && !cl.uncertain() && (cl.outcome == untried || c.worthRetrying(cl)) && ctx.Err() == nil
+		retry := cl.fixed && !cl.uncertain() && (cl.try.Outcome == attempt.Untried || c.worthRetrying(cl)) && ctx.Err() == nil
 		return retry, err
 	}
 	if after, _ := c.routes.Load().leaders(); !slices.Equal(leaders, after) {
@@ -264,7 +266,7 @@ func (r *routes) leaders() (all []*node, complete bool) {
 	}
 	all = make([]*node, len(r.parts))
 	for p := range r.parts {
-		if all[p] = r.parts[p].leader.Load(); all[p] == nil {
+		if all[p] = r.parts[p].Leader(); all[p] == nil {
 			return nil, false
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -72,7 +73,7 @@ func TestLeaderNamedByARefusalIsAskedAtOnce(t *testing.T) {
 		if time.Since(began) != 0 || fc.refusals() != 1 {
 			t.Errorf("took %v, %d refusals", time.Since(began), fc.refusals())
 		}
-		time.Sleep(2 * refreshLast)
+		time.Sleep(2 * attempt.RefreshPauses().Last)
 		// The whole map was refreshed behind it: the other partition needs no refusal.
 		_, err = c.Put(context.Background(), fc.keyIn(3), nil)
 		must(t, err)

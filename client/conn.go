@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -30,11 +31,10 @@ type conn struct {
 	nc       net.Conn
 	limits   wire.Limits
 	nodeID   string
-	pushes   bool      // the server sends topologies by itself
-	sessions bool      // the server keeps sessions
-	timeMs   uint64    // its clock, unix ms, at born; 0: not told
-	born     time.Time // when its hello came
-	rest     []byte    // what was read behind the handshake
+	pushes   bool          // the server sends topologies by itself
+	sessions bool          // the server keeps sessions
+	clock    attempt.Clock // what its hello told
+	rest     []byte        // what was read behind the handshake
 
 	mu        sync.Mutex
 	out       []byte   // small frames that the writer has not taken
@@ -81,8 +81,8 @@ func newConn(l *link, nc net.Conn, hello wire.ServerHello, rest []byte) *conn {
 	cn := &conn{link: l, nc: nc, limits: hello.Limits, nodeID: hello.NodeID,
 		pushes:   hello.Features&wire.FeaturePush != 0,
 		sessions: hello.Features&wire.FeatureSessions != 0 && !opts.NoSessions,
-		timeMs:   hello.TimeMs, born: time.Now(),
-		rest: rest, window: window, wake: make(chan struct{}, 1)}
+		clock:    attempt.Clock{Ms: hello.TimeMs, At: time.Now()},
+		rest:     rest, window: window, wake: make(chan struct{}, 1)}
 	cn.probe.done = make(chan struct{}, 1)
 	cn.probe.partition = AnyPartition
 	return cn
@@ -120,7 +120,7 @@ func (cn *conn) submit(cl *call) bool {
 	}
 	cn.mu.Lock()
 	if cn.err != nil {
-		cl.outcome, cl.cause = lostUnsent, cn.err
+		cl.try.Outcome, cl.cause = attempt.LostUnsent, cn.err
 		cn.mu.Unlock()
 		return false
 	}
@@ -221,10 +221,10 @@ func (cn *conn) abandon(cl *call, cause error) {
 	switch cl.state {
 	case callWaiting:
 		cn.waiting.remove(cl)
-		cl.outcome = canceled
+		cl.try.Outcome = attempt.Canceled
 	case callSent:
 		cn.leave(cl)
-		cl.outcome = canceledSent
+		cl.try.Outcome = attempt.CanceledSent
 	default:
 		cn.mu.Unlock()
 		<-cl.done
@@ -273,7 +273,7 @@ func (cn *conn) fail(err error) {
 	var debts []*debt
 	for cl := cn.waiting.first; cl != nil; cl = cn.waiting.first {
 		cn.waiting.remove(cl)
-		cl.outcome = lostUnsent
+		cl.try.Outcome = attempt.LostUnsent
 		lost = append(lost, cl)
 	}
 	for i := range cn.slots {
@@ -286,9 +286,9 @@ func (cn *conn) fail(err error) {
 			continue
 		}
 		cn.slots[i].call = nil
-		cl.outcome = lostSent
+		cl.try.Outcome = attempt.LostSent
 		if cl.position-uint64(cn.slots[i].size) >= cn.taken {
-			cl.outcome = lostUnsent
+			cl.try.Outcome = attempt.LostUnsent
 		}
 		lost = append(lost, cl)
 	}
@@ -346,7 +346,7 @@ func (cn *conn) check(cl *call) bool {
 	if size <= uint64(limit) {
 		return true
 	}
-	cl.outcome, cl.status, cl.extra = replied, wire.TooLarge, false
+	cl.try.Outcome, cl.try.Status, cl.extra = attempt.Replied, wire.TooLarge, false
 	cl.text = fmt.Sprintf("size of the %s is %d, the server's limit is %d", what, size, limit)
 	return false
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -30,13 +31,13 @@ func (c *Client) bound(ctx context.Context, cl *call) (deadline time.Time, ok bo
 		return time.Time{}, true
 	}
 	if err := ctx.Err(); err != nil {
-		cl.outcome, cl.cause = canceled, err
+		cl.try.Outcome, cl.cause = attempt.Canceled, err
 		return time.Time{}, false
 	}
 	deadline, ok = ctx.Deadline()
 	c.sweeper.stamp(cl, ok)
 	if ok && !cl.setDeadline(deadline) {
-		cl.outcome = timedOut
+		cl.try.Outcome = attempt.TimedOut
 		return deadline, false
 	}
 	return deadline, true
@@ -99,7 +100,7 @@ func (c *Client) finish(ctx context.Context, cl *call, deadline time.Time, cn *c
 
 // goOn follows a first attempt that was not possible or did not succeed.
 func (c *Client) goOn(ctx context.Context, cl *call, deadline time.Time) error {
-	if cl.fixed || cl.outcome != untried && !c.worthRetrying(cl) {
+	if cl.fixed || cl.try.Outcome != attempt.Untried && !c.worthRetrying(cl) {
 		return c.failure(cl, nil)
 	}
 	return c.retry(ctx, cl, deadline)
@@ -107,13 +108,13 @@ func (c *Client) goOn(ctx context.Context, cl *call, deadline time.Time) error {
 
 // succeeded looks at the outcome of an attempt that has ended.
 func (c *Client) succeeded(cl *call) bool {
-	if cl.outcome != replied {
+	if cl.try.Outcome != attempt.Replied {
 		return false
 	}
 	if seen := c.seen.Load(); seen != nil {
 		cl.witness(*seen)
 	}
-	if cl.status != wire.OK {
+	if cl.try.Status != wire.OK {
 		return false
 	}
 	if cl.receipt != nil {
@@ -135,8 +136,8 @@ func (cl *call) witness(seen tokens) {
 	if index != 0 {
 		seen.saw(cl.partition, index)
 	}
-	if cl.status == wire.OK && cl.partition >= 0 && (cl.req.Op == wire.OpWriteBatch || cl.req.Op == wire.OpGetBatch) {
-		cl.status = sharedRefusal(cl.dst)
+	if cl.try.Status == wire.OK && cl.partition >= 0 && (cl.req.Op == wire.OpWriteBatch || cl.req.Op == wire.OpGetBatch) {
+		cl.try.Status = sharedRefusal(cl.dst)
 	}
 }
 
@@ -164,23 +165,23 @@ func (cl *call) fillReceipt() {
 // ended the retries.
 func (c *Client) failure(cl *call, cause error) error {
 	e := &Error{Cause: cl.cause}
-	switch cl.outcome {
-	case untried:
+	switch cl.try.Outcome {
+	case attempt.Untried:
 		e.Status = Status(wire.Unavailable)
-	case replied:
-		e.Status, e.Message, e.RetryAfter = Status(cl.status), cl.text, cl.retryAfter()
-		if cl.status == wire.VersionMismatch {
+	case attempt.Replied:
+		e.Status, e.Message, e.RetryAfter = Status(cl.try.Status), cl.text, cl.retryAfter()
+		if cl.try.Status == wire.VersionMismatch {
 			e.Version = cl.version
 		}
 		e.Cause = cause
-	case lostUnsent, lostSent, stalled:
+	case attempt.LostUnsent, attempt.LostSent, attempt.Stalled:
 		e.Status = Status(wire.Unavailable)
 		if c.isClosed() {
 			e.Status = statusClosed
 		}
-	case timedOut, timedOutSent:
+	case attempt.TimedOut, attempt.TimedOutSent:
 		e.Status, e.Cause = Status(wire.Timeout), context.DeadlineExceeded
-	case canceled, canceledSent:
+	case attempt.Canceled, attempt.CanceledSent:
 		e.Status = statusCanceled
 		if errors.Is(cl.cause, context.DeadlineExceeded) {
 			e.Status = Status(wire.Timeout)
@@ -202,16 +203,7 @@ func (c *Client) located(cl *call, e *Error) error {
 
 // uncertain reports whether the call is a write that may have been executed without
 // an answer.
-func (cl *call) uncertain() bool {
-	if !cl.req.Writes() || cl.decided() {
-		return false
-	}
-	switch cl.outcome {
-	case lostSent, stalled, timedOutSent, canceledSent:
-		return true
-	}
-	return cl.doubt
-}
+func (cl *call) uncertain() bool { return cl.try.Unknown(cl.request()) }
 
 // malformed is the error of a reply whose body cannot be understood.
 func (c *Client) malformed(cl *call, cause error) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -30,7 +31,7 @@ func (c *Client) Forward(ctx context.Context, partition int, req *wire.Request, 
 	cl.req.Body = nil
 	cl.req.Flags &^= wire.FlagDeadline | wire.FlagEpoch
 	err := c.do(ctx, cl)
-	if cl.outcome != replied || cl.uncertain() {
+	if cl.try.Outcome != attempt.Replied || cl.uncertain() {
 		return err
 	}
 	*reply = wire.Response{}
@@ -41,8 +42,8 @@ func (c *Client) Forward(ctx context.Context, partition int, req *wire.Request, 
 	}
 	reply.Flags &^= wire.ReplyLeader | wire.ReplyEpoch // spoken to this client, not to those behind it
 	reply.Leader, reply.Epoch = nil, 0
-	reply.Status, reply.Version = cl.status, cl.version
-	if reply.Body = cl.dst; cl.status >= wire.InvalidArgument {
+	reply.Status, reply.Version = cl.try.Status, cl.version
+	if reply.Body = cl.dst; cl.try.Status >= wire.InvalidArgument {
 		reply.Body = []byte(cl.text)
 	}
 	return nil
@@ -65,11 +66,7 @@ func (c *Client) Offer() (Offer, bool) {
 			if cn == nil {
 				continue
 			}
-			o := Offer{Limits: cn.limits, Sessions: cn.sessions}
-			if cn.timeMs != 0 {
-				o.ClockMs = cn.timeMs + uint64(time.Since(cn.born)/time.Millisecond)
-			}
-			return o, true
+			return Offer{Limits: cn.limits, Sessions: cn.sessions, ClockMs: cn.clock.Read(time.Now())}, true
 		}
 	}
 	return Offer{}, false

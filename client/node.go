@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -45,13 +46,6 @@ type link struct {
 	ctx     context.Context // ends with the node
 	cancel  context.CancelFunc
 }
-
-// Pauses between dials: doubling from first to last, each between half and the
-// whole of itself by chance, so that a thousand clients do not come back at once.
-const (
-	backoffFirst = 5 * time.Millisecond
-	backoffLast  = 2 * time.Second
-)
 
 func newNode(c *Client, address string) *node {
 	n := &node{client: c, address: address}
@@ -163,6 +157,17 @@ func (n *node) silent() bool {
 	return false
 }
 
+// health is what both say.
+func (n *node) health() attempt.Health {
+	switch {
+	case !n.reachable():
+		return attempt.Down
+	case n.silent():
+		return attempt.Silent
+	}
+	return attempt.Well
+}
+
 // close ends the links.
 func (n *node) close() {
 	for _, l := range n.links {
@@ -227,7 +232,7 @@ func (l *link) park() {
 // run connects, reads and reconnects until the node ends.
 func (l *link) run() {
 	defer l.node.client.wg.Done()
-	pause := backoffFirst
+	var pause attempt.Pause
 	for l.park(); l.ctx.Err() == nil; l.park() {
 		cn, err := l.dial()
 		if err != nil {
@@ -237,20 +242,19 @@ func (l *link) run() {
 			l.serve(cn)
 			l.publish(nil, &Error{Op: "CONNECTION", Node: l.node.address, Status: Status(wire.Unavailable), Cause: cn.cause()})
 			if cn.reads.Load() > 0 {
-				pause = backoffFirst // it was of use
+				pause.Reset() // it was of use
 			}
 		}
 		var e *Error
-		wait := jitter(pause)
+		wait := pause.Take(attempt.DialPauses(), rand.Uint64())
 		if errors.As(err, &e) && e.RetryAfter > wait {
 			wait = e.RetryAfter
 		}
-		pause = min(2*pause, backoffLast)
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
 		case <-l.revived:
-			pause = backoffFirst
+			pause.Reset()
 		case <-l.ctx.Done():
 		}
 		timer.Stop()
@@ -375,9 +379,4 @@ func (l *link) dialError(s wire.Status, cause error) error {
 		return ErrClosed
 	}
 	return &Error{Op: "CONNECT", Node: l.node.address, Status: Status(s), Cause: cause}
-}
-
-// jitter returns a duration between half of d and d.
-func jitter(d time.Duration) time.Duration {
-	return d/2 + rand.N(d/2+1)
 }

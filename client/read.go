@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -180,8 +181,8 @@ func (r *reader) claim(frame []byte) (*call, error) {
 		return nil, nil
 	}
 	cl.state = callSettled
-	if s := cl.session; s != nil && s.conn == cn && cl.req.Op != wire.OpWriteBatch && isVerdict(wire.PeekStatus(frame)) {
-		s.settle(cl.req.Sequence)
+	if s := cl.session; s != nil && s.conn == cn && cl.req.Op != wire.OpWriteBatch && attempt.Decides(wire.PeekStatus(frame)) {
+		s.Settle(cl.req.Sequence)
 		cl.session = nil
 	}
 	return cl, nil
@@ -204,11 +205,11 @@ func (cn *conn) stray(frame []byte) error {
 // malformed; the call is settled as lost then.
 func (cl *call) fill(frame []byte, r *wire.Response) error {
 	if err := r.Decode(frame); err != nil {
-		cl.outcome, cl.cause = lostSent, fmt.Errorf("reply cannot be understood: %w", err)
+		cl.try.Outcome, cl.cause = attempt.LostSent, fmt.Errorf("reply cannot be understood: %w", err)
 		return cl.cause
 	}
-	cl.outcome = replied
-	cl.status = r.Status
+	cl.try.Outcome = attempt.Replied
+	cl.try.Status = r.Status
 	cl.version = r.Version
 	if r.Flags&^wire.ReplyVersion != 0 {
 		cl.reply = *r

@@ -2,19 +2,16 @@ package client
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
-// Times of asking for the topology: a node has askTimeout to answer; from one question
-// to the next it takes at least pauses that double from the first to the last
-// while nothing new is learnt.
-const (
-	askTimeout   = time.Second
-	refreshFirst = time.Millisecond
-	refreshLast  = 100 * time.Millisecond
-)
+// askTimeout is how long a node has to answer. From one question to the next it takes at
+// least a pause, which grows while nothing new is learnt.
+const askTimeout = time.Second
 
 // refreshSoon has the topology asked for, once for all who want it.
 func (c *Client) refreshSoon() {
@@ -27,7 +24,8 @@ func (c *Client) refreshSoon() {
 // keepFresh is the goroutine that asks.
 func (c *Client) keepFresh() {
 	defer c.wg.Done()
-	pause, last := refreshFirst, time.Time{}
+	var pause attempt.Pause
+	var last time.Time
 	for {
 		select {
 		case <-c.stale:
@@ -35,18 +33,17 @@ func (c *Client) keepFresh() {
 			return
 		}
 		if time.Since(last) > time.Second {
-			pause = refreshFirst
+			pause.Reset()
 		}
 		before := c.viewed()
 		c.refresh(c.ctx)
 		last = time.Now()
 		if c.viewed() != before {
-			pause = refreshFirst
+			pause.Reset()
 		}
-		if !sleep(c.ctx, jitter(pause)) {
+		if !sleep(c.ctx, pause.Take(attempt.RefreshPauses(), rand.Uint64())) {
 			return
 		}
-		pause = min(2*pause, refreshLast)
 	}
 }
 
@@ -88,7 +85,7 @@ func (c *Client) ask(ctx context.Context, n *node) bool {
 	}
 	c.sweeper.stamp(cl, true)
 	cn.roundTrip(ctx, cl)
-	if cl.outcome != replied || cl.status != wire.OK {
+	if cl.try.Outcome != attempt.Replied || cl.try.Status != wire.OK {
 		return false
 	}
 	return c.learn(cl.dst, cn)

@@ -3,62 +3,16 @@ package client
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
-// Pauses between attempts that a server refused, doubling, with jitter: up to
-// retryLast while a queue is full or a server loads, up to electLast while a partition
-// has no leader that is known.
-const (
-	retryFirst = time.Millisecond
-	retryLast  = 500 * time.Millisecond
-	electLast  = 100 * time.Millisecond
-	// maxDoubts is how often UNKNOWN_OUTCOME, and maxRenewals how often
-	// SESSION_EXPIRED, leads to another attempt.
-	maxDoubts   = 3
-	maxRenewals = 2
-)
-
 // worthRetrying reports whether the same request may be sent once more and has
-// a chance of another answer: nothing was executed, or it may be executed twice. It
-// notes when the request may have been executed.
-func (c *Client) worthRetrying(cl *call) bool {
-	switch cl.outcome {
-	case lostUnsent:
-		return cl.pin == nil && !c.isClosed()
-	case lostSent, stalled:
-		cl.doubt = true
-		return cl.pin == nil && cl.repeatable() && !c.isClosed()
-	case replied:
-		switch cl.status {
-		case wire.NotLeader, wire.WrongEpoch:
-			return !cl.stays()
-		case wire.Busy, wire.Unavailable, wire.ShuttingDown, wire.Loading:
-			return true
-		case wire.UnknownOutcome:
-			cl.doubt = true
-			return cl.repeatable()
-		case wire.SessionExpired:
-			return !cl.doubt && cl.session != nil
-		}
-	}
-	return false
-}
-
-// stays reports whether the call has no other place to go to.
-func (cl *call) stays() bool {
-	return cl.pin != nil || cl.partition < 0 && (cl.req.Op == wire.OpWriteBatch || cl.req.Op == wire.OpGetBatch)
-}
-
-// retries is the state of retry between attempts.
-type retries struct {
-	pause     time.Duration
-	redirects int // one after the other
-	doubts    int
-	renewals  int
-}
+// a chance of another answer.
+func (c *Client) worthRetrying(cl *call) bool { return cl.try.Retriable(cl.request(), !c.isClosed()) }
 
 // retry goes on after a first attempt that failed or found no connection, until
 // it succeeds, fails for good or time is up.
@@ -71,9 +25,8 @@ func (c *Client) retry(ctx context.Context, cl *call, deadline time.Time) error 
 		ctx, cancel = context.WithTimeout(ctx, c.opts.Timeout-c.sweeper.spent(cl))
 		defer cancel()
 	}
-	state := retries{pause: retryFirst}
 	for {
-		wait, again := c.between(cl, &state)
+		wait, again := c.between(cl)
 		if !again {
 			return c.failure(cl, nil)
 		}
@@ -85,7 +38,7 @@ func (c *Client) retry(ctx context.Context, cl *call, deadline time.Time) error 
 			return err
 		}
 		if bounded && !cl.setDeadline(deadline) {
-			cl.outcome = timedOut
+			cl.try.Outcome = attempt.TimedOut
 			return c.failure(cl, context.DeadlineExceeded)
 		}
 		if !c.mayResend(cl, cn) {
@@ -105,41 +58,17 @@ func (c *Client) retry(ctx context.Context, cl *call, deadline time.Time) error 
 
 // between draws the lesson from the last attempt, and says how long to wait before
 // the next one; again is false if there shall be none.
-func (c *Client) between(cl *call, state *retries) (wait time.Duration, again bool) {
-	if cl.outcome != replied {
-		if c.routes.Load() != nil {
-			c.refreshSoon()
-		}
-		return 0, true
-	}
-	longest := electLast
-	switch cl.status {
-	case wire.NotLeader:
-		cl.atLeader = true
-		c.refreshSoon()
-		if state.redirects++; c.redirect(cl, cl.via.link.node, cl.leader) && state.redirects == 1 {
-			return 0, true
-		}
-	case wire.UnknownOutcome:
-		c.refreshSoon()
-		state.doubts++
-		again = state.doubts <= maxDoubts
-	case wire.SessionExpired:
-		state.renewals++
-		c.renew(cl, state.renewals > maxRenewals)
-		return 0, true
-	case wire.Busy, wire.Loading:
-		longest = retryLast
-	default:
-		cl.atLeader = true
+func (c *Client) between(cl *call) (wait time.Duration, again bool) {
+	elsewhere := cl.try.Outcome == attempt.Replied && cl.try.Status == wire.NotLeader &&
+		c.redirect(cl, cl.via.link.node, cl.leader)
+	lesson := cl.try.Learn(elsewhere, cl.retryAfter(), rand.Uint64())
+	if lesson.Refresh && (cl.try.Outcome == attempt.Replied || c.routes.Load() != nil) {
 		c.refreshSoon()
 	}
-	if cl.status != wire.NotLeader {
-		state.redirects = 0
+	if lesson.Renew != attempt.Keep {
+		c.renew(cl, lesson.Renew == attempt.Plain)
 	}
-	wait = max(jitter(state.pause), cl.retryAfter())
-	state.pause = min(2*state.pause, max(longest, state.pause))
-	return wait, cl.status != wire.UnknownOutcome || again
+	return lesson.Wait, lesson.Again
 }
 
 // renew gives a write that was refused because of its session, without having been
@@ -150,12 +79,7 @@ func (c *Client) renew(cl *call, plain bool) {
 	cl.plain = plain
 	cn := old.conn
 	cn.dropSession(old)
-	if time.Since(old.born) > sessionUse {
-		return
-	}
-	// Its age by the server's clock is not what we took it for: this machine slept,
-	// say. The next hello tells.
-	if time.Now().Round(0).Sub(cn.born.Round(0)) > time.Minute { // by the wall clock, which goes on in sleep
+	if cn.clock.Doubted(&old.Session, attempt.DefaultAges(), time.Now()) {
 		cn.fail(errClock)
 	}
 }
@@ -174,33 +98,29 @@ func (cl *call) unlist() {
 }
 
 // mayResend reports whether the call may be sent over cn, after what it has been
-// through: what may have been executed already needs a session that is not too old
-// and a server that knows it.
+// through.
 func (c *Client) mayResend(cl *call, cn *conn) bool {
-	s := cl.session
-	if s == nil {
-		return !cl.doubt || !cl.req.Writes() || cn.sessions
+	var place *attempt.Session
+	if cl.session != nil {
+		place = &cl.session.Session
 	}
-	if cn.sessions && time.Since(s.born) < sessionRetry {
-		return true
+	permission := cl.try.Resend(cl.request(), place, cn.sessions, attempt.DefaultAges(), time.Now())
+	if permission == attempt.Renumber {
+		cl.unlist()
 	}
-	if cl.doubt {
-		return false
-	}
-	cl.unlist()
-	return true
+	return permission != attempt.Refused
 }
 
 // connection waits for one to a node that serves the call.
 func (c *Client) connection(ctx context.Context, cl *call) (*conn, error) {
-	poll := retryFirst
+	var poll attempt.Pause
 	for {
 		changed := c.changes()
 		n := c.route(cl)
 		l := n.linkOf(cl)
 		cn := l.conn.Load()
 		if cl.pin != nil && cn != cl.pin {
-			cl.outcome, cl.cause = lostUnsent, errPin
+			cl.try.Outcome, cl.cause = attempt.LostUnsent, errPin
 			return nil, c.failure(cl, nil)
 		}
 		if cn != nil {
@@ -212,7 +132,7 @@ func (c *Client) connection(ctx context.Context, cl *call) (*conn, error) {
 			return nil, c.located(cl, &Error{Status: statusClosed})
 		}
 		clustered := c.routes.Load() != nil
-		if e, ok := errors.AsType[*Error](err); ok && e.permanent(clustered) {
+		if e, ok := errors.AsType[*Error](err); ok && attempt.Permanent(wire.Status(e.Status), clustered) {
 			return nil, c.located(cl, e)
 		}
 		n.start()
@@ -220,9 +140,8 @@ func (c *Client) connection(ctx context.Context, cl *call) (*conn, error) {
 		var again <-chan time.Time
 		if clustered { // somebody else may lead by now
 			c.refreshSoon()
-			timer = time.NewTimer(jitter(poll))
+			timer = time.NewTimer(poll.Take(attempt.ElectPauses(), rand.Uint64()))
 			again = timer.C
-			poll = min(2*poll, electLast)
 		}
 		ended := false
 		select {
@@ -246,19 +165,6 @@ func (c *Client) connection(ctx context.Context, cl *call) (*conn, error) {
 			return nil, c.located(cl, e)
 		}
 	}
-}
-
-// permanent reports whether connecting once more, unchanged, is likely to meet
-// the same refusal. In a cluster a node of another one may only be a stranger at an
-// old address.
-func (e *Error) permanent(clustered bool) bool {
-	switch wire.Status(e.Status) {
-	case wire.Unauthenticated, wire.PermissionDenied, wire.UnsupportedVersion:
-		return true
-	case wire.ProtocolError, wire.InvalidArgument:
-		return !clustered
-	}
-	return false
 }
 
 // retryAfter is the server's hint, 0 without one.

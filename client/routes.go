@@ -6,8 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"sync/atomic"
 
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -15,17 +15,8 @@ import (
 // routes says which node serves which partition. A newer topology replaces the
 // whole; only leaders change in place, when a node names another one.
 type routes struct {
-	nodes []*node // in the order of the topology; nil: cannot be dialled
-	parts []route // by partition
-}
-
-// route is one partition of it.
-type route struct {
-	leader   atomic.Pointer[node] // nil: not known; changed under client.mu
-	term     uint64               // in which leader leads by the topology; 0: not told
-	moved    bool                 // leader was changed after the topology came; guarded by client.mu
-	replicas []*node              // the leader too
-	near     []*node              // those of our zone; all if there are none, or no zone
+	nodes []*node                   // in the order of the topology; nil: cannot be dialled
+	parts []attempt.Partition[node] // by partition; changed under client.mu
 }
 
 // unplaced is the partition of a call as long as it was not computed.
@@ -55,21 +46,8 @@ func (c *Client) route(cl *call) *node {
 	if cl.partition < 0 || cl.partition >= len(r.parts) {
 		return c.anyNode(r)
 	}
-	part := &r.parts[cl.partition]
-	if cl.relaxed() {
-		if n := part.replica(); n != nil {
-			return n
-		}
-	}
-	if n := part.leader.Load(); n != nil {
+	if n := r.parts[cl.partition].Pick(cl.relaxed(), &cl.turn, rand.Uint64, (*node).health); n != nil {
 		return n
-	}
-	// Nobody is known to lead: the replicas are asked in turn.
-	cl.turn++
-	for i := range part.replicas {
-		if n := part.replicas[(int(cl.turn)+i)%len(part.replicas)]; n.reachable() {
-			return n
-		}
 	}
 	return c.anyNode(r)
 }
@@ -92,47 +70,10 @@ func (r *routes) place(cl *call) int {
 // anyNode returns a node for what every node can do: one that is connected, if there
 // is any.
 func (c *Client) anyNode(r *routes) *node {
-	var first *node
-	at := rand.IntN(len(r.nodes))
-	for i := range r.nodes {
-		n := r.nodes[(at+i)%len(r.nodes)]
-		if n == nil {
-			continue
-		}
-		if n.reachable() && !n.silent() {
-			return n
-		}
-		if first == nil {
-			first = n
-		}
-	}
-	if first == nil {
-		return c.pick()
-	}
-	return first
-}
-
-// replica returns one for a read that need not come from the leader: a near one if
-// any is well.
-func (p *route) replica() *node {
-	if n := anyWell(p.near); n != nil {
+	if n := attempt.Any(r.nodes, rand.Uint64(), (*node).health); n != nil {
 		return n
 	}
-	return anyWell(p.replicas)
-}
-
-// anyWell returns one of the nodes that are connected and not silent.
-func anyWell(nodes []*node) *node {
-	if len(nodes) == 0 {
-		return nil
-	}
-	at := rand.IntN(len(nodes))
-	for i := range nodes {
-		if n := nodes[(at+i)%len(nodes)]; n.reachable() && !n.silent() {
-			return n
-		}
-	}
-	return nil
+	return c.pick()
 }
 
 // learn takes up an encoded topology that came over a connection, if it is news. It
@@ -199,7 +140,7 @@ func (r *routes) isMoved() bool {
 		return false
 	}
 	for i := range r.parts {
-		if r.parts[i].moved {
+		if r.parts[i].Moved() {
 			return true
 		}
 	}
@@ -231,7 +172,7 @@ func (c *Client) newRoutes(t *wire.Topology, from *conn, old *routes) *routes {
 	for _, n := range *c.all.Load() {
 		n.named = false
 	}
-	r := &routes{nodes: make([]*node, len(t.Nodes)), parts: make([]route, len(t.Partitions))}
+	r := &routes{nodes: make([]*node, len(t.Nodes)), parts: make([]attempt.Partition[node], len(t.Partitions))}
 	inZone := make([]bool, len(t.Nodes))
 	for i := range t.Nodes {
 		inZone[i] = c.opts.Zone != "" && t.Nodes[i].Zone == c.opts.Zone
@@ -242,42 +183,27 @@ func (c *Client) newRoutes(t *wire.Topology, from *conn, old *routes) *routes {
 	}
 	for p := range r.parts {
 		part, told := &r.parts[p], &t.Partitions[p]
+		var leader *node
+		var replicas, near []*node
 		for _, i := range told.Replicas {
 			n := r.nodes[i]
 			if n == nil {
 				continue
 			}
-			part.replicas = append(part.replicas, n)
+			replicas = append(replicas, n)
 			if inZone[i] {
-				part.near = append(part.near, n)
+				near = append(near, n)
 			}
 		}
-		if len(part.near) == 0 {
-			part.near = part.replicas
-		}
-		part.term = told.Term
 		if told.Leader != wire.NoLeader {
-			part.leader.Store(r.nodes[told.Leader])
+			leader = r.nodes[told.Leader]
 		}
+		part.Set(leader, told.Term, replicas, near)
 		if old != nil && len(old.parts) == len(r.parts) {
-			part.keepNewer(&old.parts[p])
+			part.KeepNewer(&old.parts[p], func(n *node) bool { return n.named })
 		}
 	}
 	return r
-}
-
-// keepNewer keeps the old leader if a topology that does not know the latest would
-// undo it: topologies come from many nodes, some of which are behind. Needs
-// client.mu.
-func (p *route) keepNewer(old *route) {
-	leader := old.leader.Load()
-	if leader == nil || !leader.named || old.term == 0 {
-		return
-	}
-	if p.term < old.term || p.term == old.term && old.moved {
-		p.leader.Store(leader)
-		p.term, p.moved = old.term, old.moved
-	}
 }
 
 // nodeOf returns the node that a topology names; nil if it cannot be dialled. Needs mu.
@@ -319,18 +245,10 @@ func (c *Client) redirect(cl *call, from *node, address string) bool {
 		cl.hint = n
 		return n != nil && n != from
 	}
-	part := &r.parts[cl.partition]
-	switch leader := part.leader.Load(); {
-	case n == from: // it contradicts itself
-		return false
-	case n == leader:
-		return n != nil // another call has been told already
-	case n == nil && leader != from:
-		return leader != nil // what is known is better
+	elsewhere, changed := r.parts[cl.partition].Redirect(from, n)
+	if changed {
+		c.views++
+		c.announceLocked()
 	}
-	part.leader.Store(n)
-	part.moved = true
-	c.views++
-	c.announceLocked()
-	return n != nil
+	return elsewhere
 }

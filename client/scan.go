@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -108,11 +109,6 @@ func (c *Client) scanPageOnce(ctx context.Context, at *scanPosition, opts []Opti
 
 // misplaced reports whether the call has failed for where it was sent.
 func (cl *call) misplaced() bool {
-	switch cl.outcome {
-	case lostUnsent, lostSent, stalled:
-		return true
-	case replied:
-		return cl.status == wire.NotLeader || cl.status == wire.WrongEpoch
-	}
-	return false
+	return cl.try.Outcome.Lost() ||
+		cl.try.Outcome == attempt.Replied && (cl.try.Status == wire.NotLeader || cl.try.Status == wire.WrongEpoch)
 }

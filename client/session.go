@@ -1,47 +1,21 @@
 package client
 
 import (
-	"encoding/binary"
-	"math/bits"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
-// A session numbers the writes that start on one connection, so that a repetition of
-// one, over whatever connection, takes effect once. The server remembers the
-// outcomes above the acknowledged mark; the mark travels with each write.
-//
-// Invariants:
-//
-//   - A sequence number is sent for one write only, which it stays with for all
-//     its attempts.
-//   - acked never passes a write whose outcome somebody may still ask for.
-//   - next - acked ≤ sessionWindow: no more outcomes than a server remembers of one
-//     session. A session that is full (one write is stuck, while thousands after
-//     it are done) is left to its writes, and the next ones begin another.
-//
-// All under the mu of conn, which every write takes anyway.
+// session is the numbering of the writes that start on one connection. All of it is
+// guarded by the mu of that connection, which every write takes anyway.
 type session struct {
-	id    wire.SessionID
-	conn  *conn // whose mu guards what follows
-	born  time.Time
+	attempt.Session
+	conn  *conn
 	timer *time.Timer // ends its use for new writes
-	next  uint64      // the last number given away
-	acked uint64
-	done  [sessionWindow / 64]uint64 // bit n mod sessionWindow: n > acked is settled
 }
-
-const (
-	sessionWindow = 4096
-	// sessionUse is for how long new writes join a session, and sessionRetry until
-	// when, counted from its birth, writes are repeated. Both lie well within what the
-	// server promises (10 minutes), as its clock is another one.
-	sessionUse   = 150 * time.Second
-	sessionRetry = 5 * time.Minute
-)
 
 // enlist gives a write that has none yet its place in the connection's session, and
 // every other request nothing. Needs mu.
@@ -50,13 +24,13 @@ func (cn *conn) enlist(cl *call) {
 		return
 	}
 	s := cn.session
-	if s == nil || s.next-s.acked >= sessionWindow {
+	if s == nil || s.Full() {
 		s = cn.newSession()
 	}
-	s.next++
 	cl.session = s
 	cl.req.Flags |= wire.FlagSession
-	cl.req.Session, cl.req.Sequence, cl.req.Acknowledged = s.id, s.next, s.acked
+	cl.req.Session = s.ID
+	cl.req.Sequence, cl.req.Acknowledged = s.Number()
 }
 
 // enlistLarge does so before a large request is encoded outside the lock.
@@ -73,14 +47,9 @@ func (cn *conn) newSession() *session {
 	if cn.session != nil {
 		cn.session.timer.Stop()
 	}
-	s := &session{conn: cn, born: time.Now()}
-	ms := cn.timeMs + uint64(s.born.Sub(cn.born)/time.Millisecond)
-	if cn.timeMs == 0 {
-		ms = uint64(s.born.UnixMilli())
-	}
-	binary.BigEndian.PutUint64(s.id[:], ms)
-	binary.LittleEndian.PutUint64(s.id[8:], rand.Uint64())
-	s.timer = time.AfterFunc(sessionUse, func() { cn.dropSession(s) })
+	s := &session{conn: cn}
+	s.Begin(cn.clock, time.Now(), rand.Uint64())
+	s.timer = time.AfterFunc(attempt.DefaultAges().Use, func() { cn.dropSession(s) })
 	cn.session = s
 	return s
 }
@@ -92,25 +61,6 @@ func (cn *conn) dropSession(s *session) {
 	if cn.session == s {
 		s.timer.Stop()
 		cn.session = nil
-	}
-}
-
-// settle notes that nobody will ask for the outcome of a write again. Needs conn's mu.
-func (s *session) settle(sequence uint64) {
-	if sequence != s.acked+1 {
-		s.done[sequence/64%uint64(len(s.done))] |= 1 << (sequence % 64)
-		return
-	}
-	s.acked++
-	for {
-		at := s.acked + 1
-		word := &s.done[at/64%uint64(len(s.done))]
-		run := uint64(bits.TrailingZeros64(^(*word >> (at % 64)))) // settled ones from here on
-		if run == 0 {
-			return
-		}
-		*word &^= (1<<run - 1) << (at % 64)
-		s.acked += run
 	}
 }
 
@@ -133,7 +83,7 @@ type debt struct {
 func (d *debt) pay() {
 	if d.copies.Add(-1) == 0 {
 		d.session.conn.mu.Lock()
-		d.session.settle(d.sequence)
+		d.session.Settle(d.sequence)
 		d.session.conn.mu.Unlock()
 	}
 }
@@ -144,7 +94,7 @@ func (cl *call) conclude() {
 	d := &debt{session: cl.session, sequence: cl.req.Sequence}
 	cl.session = nil
 	d.copies.Store(1)
-	if !cl.decided() {
+	if !cl.try.Decided() {
 		for _, cp := range cl.copies {
 			cp.conn.owe(cp, d)
 		}
@@ -175,12 +125,3 @@ func (cl *call) early() bool {
 	return cl.req.Flags&wire.FlagDurability != 0 && cl.req.Acks == wire.AcksLeader && cl.req.Op == wire.OpPut &&
 		cl.req.OpFlags&^(wire.WriteTTL|wire.WriteExpireAt|wire.WriteKeepTTL) == 0
 }
-
-// isVerdict reports whether a status tells what the execution of a write brought, as
-// opposed to why it was not executed.
-func isVerdict(s wire.Status) bool {
-	return s < wire.InvalidArgument || s == wire.WrongType || s == wire.NotInteger || s == wire.Overflow
-}
-
-// decided reports whether the write's outcome is known.
-func (cl *call) decided() bool { return cl.outcome == replied && isVerdict(cl.status) }

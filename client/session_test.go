@@ -12,46 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/wire"
-	"pgregory.net/rapid"
 )
-
-func TestAcknowledgedIsEverythingUpToTheFirstOutstandingWrite(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := &session{}
-		var outstanding []uint64
-		first := func() uint64 {
-			low := s.next + 1
-			for _, n := range outstanding {
-				low = min(low, n)
-			}
-			return low
-		}
-		for range rapid.IntRange(1, 300).Draw(t, "steps") {
-			for range rapid.IntRange(0, 200).Draw(t, "begin") {
-				if s.next-s.acked < sessionWindow {
-					s.next++
-					outstanding = append(outstanding, s.next)
-				}
-			}
-			for range rapid.IntRange(0, 220).Draw(t, "end") {
-				if len(outstanding) == 0 {
-					break
-				}
-				at := rapid.IntRange(0, len(outstanding)-1).Draw(t, "which")
-				if rapid.IntRange(0, 3).Draw(t, "oldest") > 0 {
-					at = 0
-				}
-				n := outstanding[at]
-				outstanding = append(outstanding[:at], outstanding[at+1:]...)
-				s.settle(n)
-				if s.acked != first()-1 {
-					t.Fatalf("acknowledged %d with %v outstanding", s.acked, outstanding)
-				}
-			}
-		}
-	})
-}
 
 // loseReplies lets a cluster execute the next n requests of one operation and close the
 // connection instead of answering.
@@ -202,7 +165,7 @@ func TestUnknownOutcomeFromTheServerIsRepeatedUnderTheSession(t *testing.T) {
 		answers = -100
 		_, err := c.Increment(context.Background(), "k", 1)
 		wantErr(t, err, ErrUnknownOutcome)
-		if answers != -100+1+maxDoubts {
+		if answers != -100+1+attempt.MaxDoubts {
 			t.Errorf("%d answers", answers+100)
 		}
 	})
@@ -312,7 +275,7 @@ func TestSessionsRotate(t *testing.T) {
 			for _, r := range seen() {
 				ids[r.Session]++
 				born := time.UnixMilli(int64(binary.BigEndian.Uint64(r.Session[:])))
-				if age := time.Since(born); age > sessionUse+time.Second {
+				if age := time.Since(born); age > attempt.DefaultAges().Use+time.Second {
 					t.Errorf("a write joined a session of %v", age)
 				}
 			}
@@ -338,7 +301,7 @@ func TestStuckWriteDoesNotStopTheOthers(t *testing.T) {
 			wantErr(t, err, ErrUnknownOutcome)
 		})
 		synctest.Wait()
-		for range 3 * sessionWindow {
+		for range 3 * attempt.Window {
 			_, err := c.Put(context.Background(), "k", nil)
 			must(t, err)
 		}
@@ -347,7 +310,7 @@ func TestStuckWriteDoesNotStopTheOthers(t *testing.T) {
 		defer fc.mu.Unlock()
 		for id, acked := range fc.acked {
 			for w := range fc.writes {
-				if w.session == id && w.sequence > acked+sessionWindow+1 {
+				if w.session == id && w.sequence > acked+attempt.Window+1 {
 					t.Errorf("write %d with %d acknowledged", w.sequence, acked)
 				}
 			}
@@ -407,7 +370,7 @@ func TestWriteThatTimedOutIsAcknowledgedWhenItsConnectionIsGone(t *testing.T) {
 		cn := c.routes.Load().nodes[1].links[0].conn.Load()
 		cn.mu.Lock()
 		s := cn.session
-		if s == nil || s.acked != 0 || s.next != 1 {
+		if s == nil || s.Acked() != 0 || s.Outstanding() != 1 {
 			t.Errorf("%+v", s)
 		}
 		cn.mu.Unlock()
@@ -415,8 +378,8 @@ func TestWriteThatTimedOutIsAcknowledgedWhenItsConnectionIsGone(t *testing.T) {
 		fc.nodes[1].dropConnections()
 		synctest.Wait()
 		cn.mu.Lock()
-		if s.acked != 1 {
-			t.Errorf("%d acknowledged", s.acked)
+		if s.Acked() != 1 {
+			t.Errorf("%d acknowledged", s.Acked())
 		}
 		cn.mu.Unlock()
 	})

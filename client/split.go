@@ -3,10 +3,12 @@ package client
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 	"unsafe"
 
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -174,9 +176,9 @@ func (b *batchRun) split(r *routes, items []int, byNode bool) (parts []batchPart
 // is known and well.
 func (r *routes) server(partition int, relaxed bool) int {
 	part := &r.parts[partition]
-	n := part.leader.Load()
+	n := part.Leader()
 	if relaxed {
-		if near := part.replica(); near != nil {
+		if near := part.Replica(rand.Uint64(), (*node).health); near != nil {
 			n = near
 		}
 	}
@@ -267,8 +269,8 @@ func (b *batchRun) take(p *batchPart, err error, moved []int) []int {
 		return moved
 	case cl.uncertain():
 		b.err = err
-	case cl.fixed && (cl.outcome == untried || b.c.worthRetrying(cl)),
-		cl.outcome == replied && cl.stays() && cl.misplaced():
+	case cl.fixed && (cl.try.Outcome == attempt.Untried || b.c.worthRetrying(cl)),
+		cl.try.Outcome == attempt.Replied && cl.stays() && cl.misplaced():
 		for at := range p.len(b) {
 			moved = append(moved, p.index(at))
 		}
@@ -347,14 +349,14 @@ func (b *batchRun) verdict() ([]Result, error) {
 
 // awaitRoutes waits until it is known who serves what; nil when ctx ends before.
 func (c *Client) awaitRoutes(ctx context.Context) *routes {
-	pause := retryFirst
+	var pause attempt.Pause
 	for {
 		changed := c.changes()
 		if r := c.routes.Load(); r != nil || ctx.Err() != nil {
 			return r
 		}
 		c.refreshSoon()
-		timer := time.NewTimer(jitter(pause))
+		timer := time.NewTimer(pause.Take(attempt.ElectPauses(), rand.Uint64()))
 		select {
 		case <-changed:
 		case <-timer.C:
@@ -364,7 +366,6 @@ func (c *Client) awaitRoutes(ctx context.Context) *routes {
 			return nil
 		}
 		timer.Stop()
-		pause = min(2*pause, electLast)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/attempt"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -142,11 +143,11 @@ func (cn *conn) expire(now uint32, tick time.Duration) (busy bool) {
 		switch {
 		case cl.late(now):
 			cn.waiting.remove(cl)
-			cl.outcome = timedOut
+			cl.try.Outcome = attempt.TimedOut
 			late = append(late, cl)
 		case silent && client.betterServed(cl, cn):
 			cn.waiting.remove(cl)
-			cl.outcome, cl.cause = lostUnsent, errSilent
+			cl.try.Outcome, cl.cause = attempt.LostUnsent, errSilent
 			late = append(late, cl)
 		}
 		cl = next
@@ -157,11 +158,11 @@ func (cn *conn) expire(now uint32, tick time.Duration) (busy bool) {
 		case cl == nil:
 		case cl.late(now):
 			cn.leave(cl)
-			cl.outcome = timedOutSent
+			cl.try.Outcome = attempt.TimedOutSent
 			late = append(late, cl)
-		case silent && cl.repeatable() && client.betterServed(cl, cn):
+		case silent && cl.request().Repeatable() && client.betterServed(cl, cn):
 			cn.leave(cl)
-			cl.outcome, cl.cause = stalled, errSilent
+			cl.try.Outcome, cl.cause = attempt.Stalled, errSilent
 			late = append(late, cl)
 		}
 	}
@@ -216,12 +217,7 @@ func (c *Client) betterServed(cl *call, cn *conn) bool {
 	if r == nil || cl.partition < 0 || cl.partition >= len(r.parts) {
 		return false
 	}
-	part := &r.parts[cl.partition]
-	if cl.relaxed() && part.replica() != nil {
-		return true
-	}
-	leader := part.leader.Load()
-	return leader != nil && leader != cn.link.node && leader.reachable()
+	return r.parts[cl.partition].Elsewhere(cl.relaxed(), cn.link.node, (*node).health)
 }
 
 // sendProbe sends a PING whose reply nobody waits for.

@@ -91,7 +91,7 @@ func (c *Client) view() (t Topology, number uint64, ok bool) {
 		return t, c.views, true
 	}
 	for p := range t.Partitions {
-		leader := r.parts[p].leader.Load()
+		leader := r.parts[p].Leader()
 		t.Partitions[p].Leader = -1
 		if leader != nil {
 			t.Partitions[p].Leader = slices.Index(r.nodes, leader)

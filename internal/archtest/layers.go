@@ -27,7 +27,9 @@ var aside = map[string][]string{
 	"internal/front":  {"internal/auth", "internal/command", "internal/config", "internal/resp", "internal/wire"},
 	"internal/config": {"internal/vfs", "internal/invariants"},
 	"internal/auth":   {"internal/vfs", "internal/invariants"},
-	"client":          {"internal/wire", "internal/ring"},
+	"client":          {"internal/attempt", "internal/wire", "internal/ring"},
+	// How a client sends a request: the Go client's rules, which the simulator's clients go by as well.
+	"internal/attempt": {"internal/wire", "internal/mutant"},
 	"internal/cli": {"client", "internal/checker", "internal/history", "internal/loader", "internal/workload", "internal/backup", "internal/wire", "internal/resp", "internal/vfs",
 		"internal/version"},
 	"internal/backup":   {"client", "internal/wire", "internal/snapshot", "internal/store", "internal/vfs"},
@@ -50,7 +52,7 @@ var aside = map[string][]string{
 	"test":                 {},
 	// The simulator runs the product's packages in a world of its own.
 	"internal/sim": {"internal/replica", "internal/meta", "internal/mover", "internal/wal", "internal/snapshot", "internal/datadir", "internal/command",
-		"internal/store", "internal/ring", "internal/wire", "internal/vfs", "internal/history", "internal/mutant"},
+		"internal/store", "internal/ring", "internal/wire", "internal/vfs", "internal/history", "internal/attempt", "internal/mutant"},
 	"internal/sim/cmd": {"internal/sim", "internal/mutant"},
 	// It runs the simulator and other packages' tests with known bugs in them.
 	"internal/mutant/cmd": {"internal/sim", "internal/mutant"},
@@ -75,6 +77,7 @@ var asideUsers = map[string][]string{
 	"internal/archtest":  {},
 	"internal/history":   {},
 	"internal/checker":   {},
+	"internal/attempt":   {},
 
 	"internal/faultfs":     {"."},
 	"internal/clustertest": {},
@@ -97,6 +100,7 @@ var purity = map[string][]string{
 	"internal/replica":  {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "io/ioutil"},
 	"internal/driver":   {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "sync"},
 	"internal/mover":    {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "sync"},
+	"internal/attempt":  {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "sync", "context"},
 	"internal/meta":     {"os", "net", "time", "math/rand", "math/rand/v2", "crypto/rand"},
 	"internal/command":  {"os", "net", "math/rand", "math/rand/v2", "crypto/rand"},
 	"internal/wire":     {"os", "net", "math/rand", "math/rand/v2"},

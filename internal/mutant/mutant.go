@@ -19,6 +19,7 @@ const (
 	NoChecksum              // the checksums of the log's batches are not compared
 	LocalExpiry             // what has expired by a node's own clock is removed
 	LongLease               // a leader believes in its lease for ten times as long
+	RepeatAsNew             // a client repeats a write whose reply was lost as if it were another one
 	end
 )
 
@@ -37,6 +38,7 @@ var names = [end]string{
 	NoChecksum:          "no-checksum",
 	LocalExpiry:         "local-expiry",
 	LongLease:           "long-lease",
+	RepeatAsNew:         "repeat-as-new",
 }
 
 // Variable is the environment variable that names the bug that is on, in programs built with the tag mutants.

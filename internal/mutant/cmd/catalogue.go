@@ -41,4 +41,6 @@ var catalogue = []entry{
 		"store", "TestSweepAgreesWithTheLogsTime", false},
 	{mutant.LongLease, "a leader believes in its lease for ten times as long", "replica `Host.leaseMs`",
 		"replica", "TestALeaseEndsBeforeAVoterForgetsTheLeader", true},
+	{mutant.RepeatAsNew, "a client repeats a write whose reply was lost as if it were another one", "attempt `State.Resend`",
+		"attempt", "TestNothingIsExecutedTwice", false},
 }
