@@ -82,14 +82,17 @@ func TestRealServerChecksUsersAndPrefixes(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "users.toml")
 	users := fmt.Sprintf("[users.ann]\npassword = %q\nrole = \"write\"\nprefixes = [\"app:\"]\n", hash)
 	must(t, os.WriteFile(file, []byte(users), 0o600))
-	node := vegadbtest.Start(t, func(cfg *vegadb.Config) { cfg.UsersFile = file })
+	node := vegadbtest.Start(t, func(cfg *vegadb.Config) {
+		cfg.UsersFile = file
+		cfg.HandshakeTimeout = time.Minute // passwords are slow to check, more so with the race detector on a busy machine
+	})
 	ctx := context.Background()
 
-	_, err = Open(ctx, Options{Addresses: []string{node.Addr()}})
+	_, err = Open(ctx, Options{Addresses: []string{node.Addr()}, DialTimeout: time.Minute})
 	wantErr(t, err, ErrUnauthenticated)
-	_, err = Open(ctx, Options{Addresses: []string{node.Addr()}, Username: "ann", Password: "guess"})
+	_, err = Open(ctx, Options{Addresses: []string{node.Addr()}, DialTimeout: time.Minute, Username: "ann", Password: "guess"})
 	wantErr(t, err, ErrUnauthenticated)
-	c, err := Open(ctx, Options{Addresses: []string{node.Addr()}, Username: "ann", Password: "s3cret"})
+	c, err := Open(ctx, Options{Addresses: []string{node.Addr()}, DialTimeout: time.Minute, Username: "ann", Password: "s3cret"})
 	must(t, err)
 	defer c.Close()
 	_, err = c.Put(ctx, "app:1", nil)
