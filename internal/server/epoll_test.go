@@ -75,6 +75,9 @@ func TestAnIdleConnectionIsCheap(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := min(2000, int(limit.Cur)/2-200)
+	if testing.Short() {
+		n = min(n, 1000)
+	}
 	h := newHarness(t, harnessOptions{dir: t.TempDir(), policy: wal.Always})
 	h.listen("loops")
 	before := memoryInUse()

@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long the tests here wait for what should come at once.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // listen opens the harness's server with the driver of that name.
 func (h *harness) listen(driver string) {
