@@ -31,6 +31,7 @@ var (
 const sideBySide = 4
 
 func TestMain(m *testing.M) {
+	holdLockIfAsked()
 	flag.Parse()
 	if *lasting == 0 && runtime.GOMAXPROCS(0) < sideBySide {
 		flag.Set("test.parallel", strconv.Itoa(sideBySide))

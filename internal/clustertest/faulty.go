@@ -107,3 +107,6 @@ func ClockOff(pick Pick, during, by time.Duration) Fault {
 		func(_ context.Context, n *Node) error { return n.Order(faultfs.Orders{ClockMs: by.Milliseconds()}) },
 		func(n *Node, _ context.Context) error { return n.Order(faultfs.Orders{}) })
 }
+
+// ForgetPower takes all that is in the data directory to be synced. The node must not run.
+func (n *Node) ForgetPower() error { return os.RemoveAll(faultfs.ShadowDir(n.dataDir)) }
