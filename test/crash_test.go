@@ -132,6 +132,21 @@ func (c *crasher) intact(when string) {
 	}
 }
 
+// cutOrNot cuts the power of the node that was killed, now and then, and says so.
+func (c *crasher) cutOrNot() (what string) {
+	var keep *rand.Rand // nothing that was not synced
+	switch c.rng.IntN(4) {
+	case 0:
+		return ""
+	case 1:
+		keep = c.rng
+	}
+	if err := c.n.CutPower(keep); err != nil {
+		c.t.Fatal(err)
+	}
+	return fmt.Sprintf(", power cut, with luck: %v", keep != nil)
+}
+
 func TestABuiltServerCrashedAtABoundaryHoldsWhatItAcknowledged(t *testing.T) {
 	t.Parallel()
 	c := newCrasher(t)
@@ -154,13 +169,7 @@ func TestABuiltServerCrashedAtABoundaryHoldsWhatItAcknowledged(t *testing.T) {
 		}
 		struck++
 		when := fmt.Sprintf("killed before operation %d of about %d", skip+1, ops)
-		if c.rng.IntN(3) > 0 {
-			when += ", power cut"
-			if err := c.n.CutPower(c.rng); err != nil {
-				t.Fatal(err)
-			}
-		}
-		c.intact(when)
+		c.intact(when + c.cutOrNot())
 	}
 	t.Logf("%d crashes at boundaries of about %d", struck, ops)
 	if struck < len(boundaries)/2 {
@@ -188,13 +197,7 @@ func TestABuiltServerCrashedBetweenSnapshotAndTruncationHasNoGap(t *testing.T) {
 			t.Errorf("%s: the script does not come there", when)
 			continue
 		}
-		if c.rng.IntN(2) == 0 {
-			if err := c.n.CutPower(c.rng); err != nil {
-				t.Fatal(err)
-			}
-			when += ", power cut"
-		}
-		c.intact(when)
+		c.intact(when + c.cutOrNot())
 	}
 }
 
