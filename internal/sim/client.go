@@ -218,8 +218,7 @@ func (c *client) attempt(o *operation) {
 	c.s.net.send("try", c.place, o.to, 64+len(r.op.Value), func() {
 		switch {
 		case n.proc != nil && n.host != nil:
-			n.requests = append(n.requests, &r)
-			n.poke()
+			n.later(int64(n.s.lifeRand.IntN(40)), func() { n.serve(&r) })
 		case !n.dark:
 			c.s.net.send("reset", n.index, c.place, 40, func() { c.refused(o, &r) })
 		}

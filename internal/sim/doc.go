@@ -3,16 +3,19 @@
 //	r := sim.Run(sim.Config{Seed: 7})
 //	if r.Failed() { fmt.Print(r) }      // what broke, what leads to it, and the command that replays it
 //
-// What runs is the product: replica (and with it etcd's Raft), store, command, wal, snapshot and datadir, unchanged.
+// What runs is the product: replica (and with it etcd's Raft), driver, store, command, wal, snapshot and datadir, unchanged.
 // What is simulated is everything they stand on: the network, the disks, the clocks, power, and when anything gets
-// its turn. The shell around them (node.go, lifecycle.go, serve.go, snapshots.go) does, step by step, what package node
-// does with goroutines; docs/decisions tells why it is a shell of its own.
+// its turn. The order in which events reach the host and their effects are carried out is package driver's, as in the
+// product. The rest of the shell (lifecycle.go, serve.go, snapshots.go, members.go) does, step by step, what package node
+// does with goroutines; docs/decisions tells why it is a shell of its own. What waits in the middle of a function, as the
+// worker does for room in the log, is a coroutine (task.go).
 //
 // # Determinism
 //
 // The same seed, the same configuration and the same commit give the same trace, event for event: [Result.Hash].
 //
-//   - One goroutine; a queue of events ordered by time, then by the order in which they were put there.
+//   - One goroutine at a time (coroutines are resumed by events, and run until they wait); a queue of events ordered by
+//     time, then by the order in which they were put there.
 //   - All randomness is drawn from streams made of the seed, one for each part of the world, so that one part's
 //     drawing more does not change what another part draws.
 //   - Raft draws its election time-outs, and the log its salts, from crypto/rand.Reader. Run replaces that

@@ -292,8 +292,7 @@ func (s *Sim) handOver(n *node) {
 		id := st.Conf.Replicas()[to].ID
 		s.strikes("handover")
 		s.fault(l, "is to hand group %d over to %d", group, n.index)
-		l.calls = append(l.calls, func() { l.host.Transfer(group, id) })
-		l.poke()
+		l.do(func() { l.host.Transfer(group, id) })
 		switch s.faultRand.IntN(4) {
 		case 0:
 			s.net.link(n.index, l.index).held = s.now + s.long()

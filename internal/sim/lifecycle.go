@@ -10,6 +10,7 @@ import (
 	crand "crypto/rand"
 
 	"github.com/prakashpandey/vegadb/internal/datadir"
+	"github.com/prakashpandey/vegadb/internal/driver"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/store"
@@ -26,6 +27,9 @@ func (n *node) openDir() (*datadir.Dir, error) {
 	})
 }
 
+// segmentBytes is the size of the log's segments.
+const segmentBytes = 32 << 10
+
 func (n *node) wallTime() time.Time { return time.UnixMilli(n.wallMs()).UTC() }
 
 func (n *node) logOptions(dir *datadir.Dir) wal.Options {
@@ -34,7 +38,8 @@ func (n *node) logOptions(dir *datadir.Dir) wal.Options {
 		fs = noSync{fs}
 	}
 	return wal.Options{
-		FS: fs, Dir: dir.LogDir(), SegmentBytes: 32 << 10, MaxRecordBytes: 8 << 10, QueueBytes: 64 << 10,
+		FS: fs, Dir: dir.LogDir(), SegmentBytes: segmentBytes, MaxRecordBytes: 8 << 10, QueueBytes: 64 << 10,
+		ReserveBytes: driver.LogReserve(segmentBytes, n.s.cfg.Partitions), OnNoSpace: func() { n.cramped = true },
 		Policy: wal.Always, Stepped: true, Clock: n.wallTime,
 	}
 }
@@ -100,7 +105,7 @@ func (n *node) start() {
 			n.refuse(err)
 			return
 		}
-		n.truncate()
+		n.do(n.truncate)
 		n.tick()
 		n.sweep()
 		n.watchLog()
@@ -169,6 +174,10 @@ func (n *node) boot() (err error) {
 		TickMs: tickMs, ElectionTicks: electionTicks, HeartbeatTicks: heartbeatTicks,
 		KeepBytes: keepBytes, TotalKeepBytes: keepBytesTotal, Seed: n.s.lifeRand.Uint64() >> 8, Logger: quiet{},
 	}, n.nowMs())
+	n.driver = driver.New(n.host, workersLog{n.log, n}, shell{n}, driver.Options{
+		TickMs: tickMs, SegmentBytes: segmentBytes, Partitions: n.s.cfg.Partitions, Policy: wal.Always, Crowd: 3,
+	})
+	n.worker = n.task(n.work)
 	if n.m != nil {
 		if err := n.checkWhole(recoveries); err != nil {
 			return err

@@ -28,8 +28,8 @@ type membership struct {
 	drops   map[uint32]bool   // groups whose replica is being dropped
 	waiting map[meta.RequestID]func(meta.Result, bool)
 	resting map[ring.NodeID]bool // peers that want no leadership
+	full    map[ring.NodeID]bool // peers whose disks are full
 
-	rests   bool  // nor does this node: its disk does not answer
 	minded  int64 // ms, when the mover looked last
 	mindNow bool
 	current bool // the meta state here is not older than this start
@@ -54,7 +54,6 @@ type leadership struct {
 
 const (
 	mindApartMs        = 5
-	stallPatienceMs    = 2000
 	controlEveryMs     = 250
 	controlApartMs     = 10
 	firstImpressionsMs = 5000
@@ -68,8 +67,8 @@ func newMembership(n *node) *membership {
 	return &membership{
 		mover: mover.New(n.s.cfg.Partitions), heard: make(map[ring.NodeID]sign), leaders: make(map[uint32]leadership),
 		gone: make(map[uint32]uint64), drops: make(map[uint32]bool), waiting: make(map[meta.RequestID]func(meta.Result, bool)),
-		resting: make(map[ring.NodeID]bool),
-		minded:  -1000, since: -1,
+		resting: make(map[ring.NodeID]bool), full: make(map[ring.NodeID]bool),
+		minded: -1000, since: -1,
 	}
 }
 
@@ -140,6 +139,7 @@ func (n *node) hears(id ring.NodeID, boot uint64) bool {
 
 // noteLeader takes note of who leads a group, as its replica here knows.
 func (n *node) noteLeader(st *replica.Status) {
+	defer n.host.Redirect(st.Group)
 	if n.m == nil {
 		n.leaders[st.Group] = nodeIndex(st.LeaderNode)
 		return
@@ -155,7 +155,6 @@ func (n *node) noteLeader(st *replica.Status) {
 	default:
 		n.setLeader(st.Group, leadership{st.Term, 0})
 	}
-	n.host.Redirect(st.Group)
 }
 
 func (n *node) setLeader(group uint32, l leadership) {
@@ -182,7 +181,7 @@ func (n *node) tellLeaders() {
 			list = append(list, led{group, st.Term})
 		}
 	})
-	boot, rests := uint64(n.lives), n.m.rests
+	boot, rests, full := uint64(n.lives), n.rests(), n.full
 	for i := range view.Members {
 		if view.Members[i].ID == n.id {
 			continue
@@ -193,6 +192,9 @@ func (n *node) tellLeaders() {
 				return
 			}
 			peer.m.resting[n.id] = rests
+			if delete(peer.m.full, n.id); full {
+				peer.m.full[n.id] = true
+			}
 			for _, l := range list {
 				peer.setLeader(l.group, leadership{l.term, n.index})
 			}
@@ -339,18 +341,13 @@ func (n *node) drive() {
 		return
 	}
 	m, nowMs := n.m, n.nowMs()
-	if rests := len(n.unsynced) > 0 && nowMs-n.unsynced[0].since > stallPatienceMs; rests != m.rests {
-		m.rests, m.mindNow = rests, true
-		n.s.fault(n, "the disk does not answer, and it wants no leadership: %v", rests)
-		n.tellLeaders()
-	}
 	if passed := nowMs - m.minded; passed < mover.Every.Milliseconds() && (passed < mindApartMs || !m.mindNow) {
 		return
 	}
 	m.mindNow, m.minded = false, nowMs
 	now := time.UnixMilli(nowMs)
 	others := &mover.View{
-		Progress: n.host.Progress, Rests: m.rests, Resting: func(id ring.NodeID) bool { return m.resting[id] },
+		Progress: n.host.Progress, Rests: n.rests(), Resting: func(id ring.NodeID) bool { return m.resting[id] },
 		Heard: func(id ring.NodeID) bool {
 			s, ok := m.heard[id]
 			return ok && nowMs-s.at < silentMs
@@ -391,8 +388,8 @@ func (n *node) drive() {
 
 // leave drops a replica that its group has removed.
 func (n *node) leave(p *partition, st *replica.Status) {
-	_, _, err := n.append([]wal.Record{replica.GoneRecord(p.id, st.Replica)})
-	if errors.Is(err, wal.ErrNoSpace) || errors.Is(err, wal.ErrBusy) {
+	err := n.driver.Record(replica.GoneRecord(p.id, st.Replica))
+	if errors.Is(err, wal.ErrNoSpace) {
 		return // later
 	}
 	if err != nil {

@@ -135,14 +135,6 @@ func (p *partition) applyMeta(index, term uint64, entry []byte) error {
 	return nil
 }
 
-// do has f called in the process's next turn.
-func (n *node) do(f func()) {
-	n.calls = append(n.calls, f)
-	if n.host != nil { // it is not starting
-		n.poke()
-	}
-}
-
 // proposeMeta has the meta group carry out op, and tells what became of it; ok is false when that is not known in time.
 func (n *node) proposeMeta(op meta.Op, patienceMs int64, told func(r meta.Result, ok bool)) {
 	var id meta.RequestID
@@ -161,7 +153,7 @@ func (n *node) proposeMeta(op meta.Op, patienceMs int64, told func(r meta.Result
 		}
 		entry := binary.LittleEndian.AppendUint64(nil, uint64(n.clockMs()))
 		entry = append(entry, b...)
-		n.do(func() { n.host.Propose(0, entry, nil, false) })
+		n.do(func() { n.driver.ProposeMeta(entry) })
 		n.later(1000*milli, again) // what was forwarded may have been lost. The id makes it count once
 	}
 	again()

@@ -1,13 +1,11 @@
 package sim
 
 import (
-	"errors"
 	"fmt"
-	"maps"
 	"runtime/debug"
-	"slices"
 
 	"github.com/prakashpandey/vegadb/internal/datadir"
+	"github.com/prakashpandey/vegadb/internal/driver"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/wal"
@@ -36,40 +34,31 @@ type proc struct {
 	dir   *datadir.Dir
 	log   *wal.Log
 	host  *replica.Host
-	fx    replica.Effects
 	parts []*partition
 	began int64 // true time
-	ticks int64
+	tasks []*task
 
-	frames   []frame
-	requests []*request
-	calls    []func()
-	turning  bool // a turn is due
-	unsynced []unsyncedBatch
-	wants    wants // what is being carried out, when the log has no room
-	waits    bool  // for room in the log
+	driver      *driver.Driver
+	worker      *task // takes its turns
+	inbox, took driver.Inbox
+	turning     bool // a turn is due
+	waits       bool // the worker waits for room in the log, in the middle of a turn
+
+	full, stalled bool  // its disk is, as far as has been noticed
+	fullSince     int64 // ms
 
 	writing   bool // a round of the log's writer is under way
 	preparing bool // and one of its preparer
 
 	arrived map[uint32]arrival
 	grown   uint64 // the log's bytes as of the last snapshots
+	cramped bool   // the log gets no room on the disk: snapshots may let it become shorter
 	leaders map[uint32]int
 	clock   int64 // see clockMs
 
 	// With membership; nil without. meta is the replica of group 0.
 	meta *partition
 	m    *membership
-}
-
-type frame struct {
-	from ring.NodeID
-	data []byte
-}
-
-type unsyncedBatch struct {
-	pos, batch uint64
-	since      int64 // ms
 }
 
 // processEnd is what the process panics with when it ends itself: the node's guard catches it.
@@ -135,6 +124,9 @@ func (n *node) guard(do func()) {
 			n.cut("power cut at a disk operation")
 		case processEnd:
 			n.ended(r.err)
+		case broken:
+			n.s.fail("node %d: panic: %v\n%s", n.index, r.what, r.stack)
+			n.drop()
 		default:
 			n.s.fail("node %d: panic: %v\n%s", n.index, r, debug.Stack())
 			n.drop()
@@ -179,25 +171,13 @@ func (n *node) drop() {
 	if n.proc == nil {
 		return
 	}
+	for _, t := range n.tasks {
+		t.stop()
+	}
 	for _, p := range n.all() {
 		p.table.Close()
 	}
 	n.proc = nil
-}
-
-// poke has the process take a turn soon.
-func (n *node) poke() {
-	if n.turning {
-		return
-	}
-	n.turning = true
-	n.later(5+int64(n.s.lifeRand.IntN(40)), n.turn)
-}
-
-// tick pokes it for as long as it lives, by its own clock.
-func (n *node) tick() {
-	n.poke()
-	n.later(int64(tickMs*float64(milli)/n.rate), n.tick)
 }
 
 // sweep removes what has expired, for as long as it lives, as package node's sweeper does.
@@ -215,149 +195,12 @@ const (
 	sweepBatch = 256
 )
 
-// turn does all there is to do: what a worker of package node does in one turn.
-func (n *node) turn() {
-	n.turning = false
-	if n.waits {
-		return // for the log, as the worker does
-	}
-	n.host.Now(n.nowMs())
-	n.durable()
-	n.receive()
-	due := n.nowMs()/tickMs - n.ticks
-	for range min(due, replica.MaxTicks) {
-		n.host.Tick()
-	}
-	n.ticks += due
-	calls := n.calls
-	n.calls = nil
-	for _, f := range calls {
-		f()
-	}
-	n.mind()
-	n.drive()
-	n.work()
-}
-
-func (n *node) work() {
-	if err := n.host.Work(&n.fx); err != nil {
-		panic(processEnd{err})
-	}
-	n.carryOut()
-}
-
-// durable tells the host which records are durable by now.
-func (n *node) durable() {
-	upTo, done := n.log.DurablePos(), 0
-	for done < len(n.unsynced) && n.unsynced[done].pos <= upTo {
-		done++
-	}
-	if done > 0 {
-		n.host.Persisted(n.unsynced[done-1].batch)
-		n.unsynced = append(n.unsynced[:0], n.unsynced[done:]...)
-	}
-}
-
-// receive hands the host what has come in.
-func (n *node) receive() {
-	for _, f := range n.frames {
-		err := replica.DecodeMessages(f.data, func(m *replica.Message) {
-			n.welcome(m)
-			n.host.Receive(f.from, m)
-		})
-		if err != nil {
-			n.s.fail("node %d: a frame cannot be read: %v", n.index, err)
-		}
-	}
-	n.frames = n.frames[:0]
-	for _, r := range n.requests {
-		n.serve(r)
-	}
-	clear(n.requests)
-	n.requests = n.requests[:0]
-}
-
-// wants is what is left of effects whose records have not all been appended.
-type wants struct {
-	records []wal.Record
-	pos     uint64
-}
-
-// carryOut does what the host wants, the records first.
-func (n *node) carryOut() {
-	n.wants = wants{records: n.fx.Records}
-	n.appendRest()
-}
-
-// appendRest appends what is left of the records, and goes on when all of them are. While the log has no room the
-// process stands still, but for the log itself: see package node's worker.
-func (n *node) appendRest() {
-	n.waits = false
-	pos, rest, err := n.append(n.wants.records)
-	n.wants.pos = max(n.wants.pos, pos)
-	switch {
-	case errors.Is(err, wal.ErrBusy), errors.Is(err, wal.ErrNoSpace):
-		n.wants.records, n.waits = rest, true
-		n.writeLog()
-		n.prepareLog()
-		n.later(1*milli+int64(n.s.lifeRand.IntN(int(20*milli))), n.appendRest)
-		return
-	case err != nil:
-		panic(processEnd{err})
-	}
-	fx := &n.fx
-	if len(fx.Records) > 0 {
-		n.unsynced = append(n.unsynced, unsyncedBatch{n.wants.pos, fx.Batch, n.nowMs()})
-		n.writeLog()
-	}
-	for _, to := range slices.SortedFunc(maps.Keys(fx.Out), func(a, b ring.NodeID) int { return int(a[0]) - int(b[0]) }) {
-		if len(fx.Out[to]) > 0 {
-			n.sendFrame(nodeIndex(to), slices.Clone(fx.Out[to]))
-		}
-	}
-	for _, snap := range fx.Snapshots {
-		n.sendSnapshot(snap)
-	}
-	for _, in := range fx.Installs {
-		n.install(in)
-	}
-	for _, group := range fx.Changed {
-		n.groupChanged(group)
-	}
-	fx.Reset()
-}
-
-// append appends records in order, and returns those that found no room.
-func (n *node) append(recs []wal.Record) (pos uint64, rest []wal.Record, err error) {
-	for len(recs) > 0 {
-		batch := make([]*wal.Record, 0, len(recs))
-		size := 0
-		for i := range recs {
-			if size += len(recs[i].Payload); i > 0 && size > appendBytes {
-				break
-			}
-			batch = append(batch, &recs[i])
-		}
-		at, err := n.log.Append(batch...)
-		if err != nil {
-			return pos, recs, err
-		}
-		pos = at
-		n.s.tell(Event{Kind: "append", Node: n.index, A: pos, B: uint64(len(batch))})
-		recs = recs[len(batch):]
-	}
-	return pos, nil, nil
-}
-
-// appendBytes is how many bytes of records go into one append.
-const appendBytes = 4 << 10
-
 // sendFrame sends a peer its messages.
 func (n *node) sendFrame(to int, data []byte) {
 	peer, from, boot := n.s.nodes[to-1], n.id, uint64(n.lives)
 	n.s.net.send("send", n.index, to, len(data), func() {
 		if peer.proc != nil && peer.hear(from, boot) {
-			peer.frames = append(peer.frames, frame{from, data})
+			peer.inbox.Frames = append(peer.inbox.Frames, driver.Frame{From: from, Data: data})
 			peer.poke()
 		}
 	})

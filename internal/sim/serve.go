@@ -5,9 +5,11 @@ import (
 	"strconv"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/driver"
 	"github.com/prakashpandey/vegadb/internal/history"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/store"
+	"github.com/prakashpandey/vegadb/internal/wal"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
 
@@ -46,6 +48,8 @@ func (n *node) refuseRequest(r *request, err error) {
 	switch {
 	case errors.Is(err, replica.ErrUnknown):
 		a.status = wire.UnknownOutcome
+	case errors.Is(err, wal.ErrBusy), errors.Is(err, wal.ErrNoSpace): // the client knows no other way to try again
+		a.status = wire.Busy
 	case n.leaders[r.group] != 0 && n.leaders[r.group] != n.index:
 		a.status, a.leader = wire.NotLeader, n.leaders[r.group]
 	}
@@ -60,10 +64,14 @@ func (n *node) serve(r *request) {
 			n.refuseRequest(r, replica.ErrNotLeader)
 			return
 		}
-		n.host.Propose(p.id, entryOf(r, n.clockMs()), &writeWaiter{n: n, r: r, life: n.lives}, false)
+		if err := n.spaceFor(p); err != nil {
+			n.refuseRequest(r, err)
+			return
+		}
+		n.propose(driver.Proposal{Group: p.id, Entry: entryOf(r, n.clockMs()), Waiter: &writeWaiter{n: n, r: r, life: n.lives}})
 		return
 	}
-	n.read(p, r)
+	n.answerRead(p, r)
 }
 
 // entryOf encodes a write for the log.
@@ -137,8 +145,8 @@ func (w *writeWaiter) Done() {
 
 func (w *writeWaiter) Failed(err error) { w.n.refuseRequest(w.r, err) }
 
-// read answers a read as its level promises: what package node's BeginRead and EndRead do.
-func (n *node) read(p *partition, r *request) {
+// answerRead answers a read as its level promises: what package node's BeginRead and EndRead do.
+func (n *node) answerRead(p *partition, r *request) {
 	switch r.op.Level {
 	case history.Linearizable, history.Lease:
 		if !p.leads {
@@ -157,7 +165,7 @@ func (n *node) read(p *partition, r *request) {
 			})
 			return
 		}
-		n.host.Read(p.id, &readWaiter{n, p, r}, r.op.Level == history.Lease)
+		n.read(driver.Read{Group: p.id, Lease: r.op.Level == history.Lease, Waiter: &readWaiter{n, p, r}})
 		return
 	}
 	if !p.readable {
@@ -167,12 +175,12 @@ func (n *node) read(p *partition, r *request) {
 	switch r.op.Level {
 	case history.Session:
 		if p.applied < r.token {
-			n.host.ReadAt(p.id, r.token, &readWaiter{n, p, r})
+			n.read(driver.Read{Group: p.id, At: r.token, Waiter: &readWaiter{n, p, r}})
 			return
 		}
 	case history.Bounded:
 		if p.fresh == 0 || n.nowMs()-p.fresh > r.op.MaxAge.Milliseconds() {
-			n.host.Read(p.id, &readWaiter{n, p, r}, false)
+			n.read(driver.Read{Group: p.id, Waiter: &readWaiter{n, p, r}})
 			return
 		}
 	}

@@ -55,9 +55,14 @@ func (n *node) snapshotPartition(p *partition) error {
 // watchLog writes snapshots when the log has grown, for as long as the process lives.
 func (n *node) watchLog() {
 	n.later(200*milli+int64(n.s.lifeRand.IntN(int(100*milli))), n.watchLog)
-	if n.waits || n.disk.stall > n.s.now || n.log.Stats().RecordBytes < n.grown+snapshotLogBytes {
+	_, _, limited := n.log.Room()
+	if limited {
+		n.prepareLog() // as the log's own goroutine does now and then
+	}
+	if n.waits || n.disk.stall > n.s.now || !n.cramped && n.log.Stats().RecordBytes < n.grown+snapshotLogBytes {
 		return
 	}
+	n.cramped = false
 	n.grown = n.log.Stats().RecordBytes
 	for _, p := range n.all() {
 		if err := n.snapshotPartition(p); err != nil {
@@ -66,8 +71,7 @@ func (n *node) watchLog() {
 		}
 	}
 	n.moveMetaOn()
-	n.truncate()
-	n.poke()
+	n.do(n.truncate)
 }
 
 // excuse judges an error that package node would note and live with: a disk that is full or fails explains it.
@@ -78,14 +82,14 @@ func (n *node) excuse(what string, err error) {
 	}
 }
 
-// truncate lets go of the log that the snapshots hold.
+// truncate lets go of the log that the snapshots hold. Within a turn.
 func (n *node) truncate() {
-	if n.waits || n.disk.stall > n.s.now {
+	if n.disk.stall > n.s.now {
 		return
 	}
 	err := n.shorten()
-	if errors.Is(err, wal.ErrBusy) || errors.Is(err, wal.ErrNoSpace) {
-		return // another time: package node waits for room
+	if errors.Is(err, wal.ErrNoSpace) {
+		return // another time
 	}
 	if err != nil {
 		n.excuse("shorten the log", err)
@@ -104,7 +108,7 @@ func (n *node) shorten() error {
 		}
 	}
 	recorded := n.log.AppendedPos()
-	if _, _, err := n.append(append(n.host.StateRecords(), n.goneRecords()...)); err != nil {
+	if err := n.driver.Record(append(n.host.StateRecords(), n.goneRecords()...)...); err != nil {
 		return err
 	}
 	if err := n.log.Sync(context.Background()); err != nil {
@@ -129,8 +133,7 @@ func (n *node) sendSnapshot(s replica.SendSnapshot) {
 	sent := func(ok bool) {
 		if !told {
 			told = true
-			n.calls = append(n.calls, func() { n.host.SnapshotSent(s.Group, s.To, ok) })
-			n.poke()
+			n.do(func() { n.host.SnapshotSent(s.Group, s.To, ok) })
 		}
 	}
 	n.later(snapshotPatience*milli, func() { sent(false) })
@@ -198,7 +201,7 @@ func (n *node) snapshotSince(group uint32, first uint64) ([]byte, snapshot.Meta,
 // takeSnapshot receives a snapshot file and offers it to the host.
 func (n *node) takeSnapshot(from [16]byte, s replica.SendSnapshot, b []byte, done func(ok bool)) {
 	st, ok := n.host.Status(s.Group)
-	if !ok || st.Replica != s.To || st.Installing || n.waits || n.disk.stall > n.s.now {
+	if !ok || st.Replica != s.To || st.Installing || n.waits || n.driver.Waits() || n.disk.stall > n.s.now {
 		done(false)
 		return
 	}
@@ -221,11 +224,13 @@ func (n *node) takeSnapshot(from [16]byte, s replica.SendSnapshot, b []byte, don
 		return
 	}
 	n.s.tell(Event{Kind: "snap", Node: n.index, Group: s.Group, A: m.Index, Text: "received"})
-	n.arrived[s.Group] = arrival{info.Path, m}
-	n.calls = append(n.calls, func() {
-		done(n.host.SnapshotArrived(from, s.Group, s.To, s.From, s.Term, m.Index, m.Term, g.Configuration()))
+	n.do(func() {
+		taken := n.host.SnapshotArrived(from, s.Group, s.To, s.From, s.Term, m.Index, m.Term, g.Configuration())
+		if taken { // not before: another one may be about to be installed
+			n.arrived[s.Group] = arrival{info.Path, m}
+		}
+		done(taken)
 	})
-	n.poke()
 }
 
 // install loads a received snapshot in place of what the replica holds.
@@ -250,14 +255,13 @@ func (n *node) install(in replica.Install) {
 		n.clock = max(n.clock, a.meta.Stamp)
 		n.s.witness.installed++
 		n.s.tell(Event{Kind: "snap", Node: n.index, Group: in.Group, A: in.Index, Text: "installed"})
-		n.calls = append(n.calls, func() {
+		n.do(func() {
 			n.host.Installed(in.Group, in.Index, in.Term, a.meta.Stamp)
 			n.groupChanged(in.Group)
 		})
 		if err := snapshot.Prune(n.disk.fs(), n.dir.SnapshotDir(), in.Group, snapshotKeep); err != nil {
 			n.excuse("prune snapshots", err)
 		}
-		n.poke()
 	})
 }
 
