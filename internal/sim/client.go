@@ -210,8 +210,11 @@ func (c *client) attempt(o *operation) {
 	c.ids++
 	r := *o.req
 	r.id = c.ids
-	if r.op.Kind.Writes() && r.session.Seq == 0 && !o.plain {
-		c.enlist(o, &r)
+	if r.op.Kind.Writes() && r.session.Seq == 0 {
+		delete(c.fates, o.place) // that of a session that has expired says nothing about this attempt
+		if !o.plain {
+			c.enlist(o, &r)
+		}
 	}
 	o.req = &r
 	n := c.s.nodes[o.to-1]

@@ -16,6 +16,7 @@ var regressions = []struct {
 	{264, "the log is to be shortened while its queue is full: package node waits, the simulator's shell did not"},
 	{121088495034, "the last reads asked a server that had refused to start, time after time: a machine that runs refuses the connection"},
 	{12242, "a write of unknown outcome, resolved from the log, was held against its client's session"},
+	{483, "the last attempt of a write, without a session because two had expired, was judged by what became of the one before it"},
 }
 
 // memberRegressions are those with membership.
