@@ -316,8 +316,7 @@ func (n *Node) addRaft(p *Partition, hard replica.HardState, tail []replica.Entr
 	p.mu.Lock()
 	st, conf, stamp := p.group.State(), p.group.Configuration(), p.group.Stamp()
 	p.mu.Unlock()
-	p.applied.Store(st.Index)
-	p.readable.Store(len(conf.Voters) > 0)
+	p.view.Begun(st.Index, len(conf.Voters))
 	p.mode.Store(modeRaft)
 	n.clustered.Store(true)
 	return n.worker.host.Add(replica.RaftConfig{
@@ -422,10 +421,7 @@ func (n *Node) groupChanged(group uint32) {
 	}
 	c := n.cluster
 	if group > 0 {
-		p := n.partitions[group-1]
-		p.term.Store(st.Term)
-		p.leads.Store(st.Leads)
-		p.readable.Store(len(st.Conf.Voters) > 0 && !st.Installing)
+		n.partitions[group-1].view.Changed(&st)
 	}
 	n.worker.mindNow.Store(true)
 	n.worker.poke()

@@ -96,7 +96,7 @@ func (w *worker) drive(st *replica.Status, pl *meta.Placement, others *mover.Vie
 // transfer hands a group to another replica.
 func (w *worker) transfer(group uint32, to uint64) {
 	if group > 0 {
-		w.n.partitions[group-1].handing.Store(w.nowMs() + electionTicks*tickMs)
+		w.n.partitions[group-1].view.Handed(w.nowMs() + electionTicks*tickMs)
 	}
 	w.host.Transfer(group, to)
 }
@@ -235,9 +235,7 @@ func (w *worker) leave(st *replica.Status, pl *meta.Placement) {
 	p := n.partitions[st.Group-1]
 	n.logger.Info("a replica is no longer needed here and is dropped", "partition", p.Number, "replica", st.Replica)
 	n.cluster.transfers.dropped.Add(1)
-	p.readable.Store(false)
-	p.installs.Add(1) // reads under way must not show what is about to be dropped
-	p.leads.Store(false)
+	p.view.Dropped() // reads under way must not show what is about to go
 	w.host.Remove(st.Group)
 	n.cluster.mu.Lock()
 	n.cluster.gone[st.Group] = max(n.cluster.gone[st.Group], st.Replica)

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/grant"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/wal"
@@ -36,17 +37,8 @@ type Partition struct {
 
 	// mode says how the partition's writes are ordered. It changes with mu held.
 	mode atomic.Int32
-	// What follows is of a group with peers, and written by the worker.
-	leads    atomic.Bool
-	readable atomic.Bool // the replica holds a state of the group
-	term     atomic.Uint64
-	applied  atomic.Uint64
-	leased   atomic.Int64 // until when, on the worker's clock, reads need no round
-	fresh    atomic.Int64 // as of when, on the worker's clock, what is applied is complete
-	installs atomic.Uint64
-	// handing is until when, on the worker's clock, requests may wait for the leader that this
-	// node has handed the partition to.
-	handing atomic.Int64
+	// view is what reads of a group with peers depend on. Written by the worker, whose clock it is on.
+	view grant.Replica
 
 	reads readCounters
 }

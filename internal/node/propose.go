@@ -39,7 +39,7 @@ func (n *Node) propose(p *Partition, now int64, entry []byte, sink Waiter) error
 		return wal.ErrNoSpace
 	case p.mode.Load() == modeConverting, sink != nil && !sink.Later():
 		return wal.ErrBusy
-	case !p.leads.Load() && !n.handsOver(p):
+	case !p.view.Leads() && !n.handsOver(p):
 		return n.Leader(p)
 	case n.worker.held.Load() > n.opts.LogQueueBytes+keepBytesTotal:
 		n.cluster.busy.Add(1)
@@ -81,7 +81,7 @@ func (n *Node) submitEach(now int64, parts []Part, due *tellings) (uint64, error
 		switch {
 		case parts[i].Sink != nil && !parts[i].Sink.Later(), p.mode.Load() == modeConverting:
 			return 0, wal.ErrBusy
-		case p.mode.Load() != modeSolo && !p.leads.Load() && !n.handsOver(p):
+		case p.mode.Load() != modeSolo && !p.view.Leads() && !n.handsOver(p):
 			return 0, n.Leader(p)
 		}
 	}
@@ -135,23 +135,23 @@ func (n *Node) Clustered() bool { return n.clustered.Load() }
 // of it are served here.
 func (n *Node) Leads(p *Partition) bool {
 	mode := p.mode.Load()
-	return mode <= modeConverting || mode == modeRaft && p.leads.Load()
+	return mode <= modeConverting || mode == modeRaft && p.view.Leads()
 }
 
 // Holds reports whether this node has a replica of p that may be read.
 func (n *Node) Holds(p *Partition) bool {
 	mode := p.mode.Load()
-	return mode <= modeConverting || mode == modeRaft && p.readable.Load()
+	return mode <= modeConverting || mode == modeRaft && p.view.Readable()
 }
 
 // handsOver reports whether this node has just handed p over, and the next leader is not
-// known yet. What is asked for now waits here until it is, which takes as long as an election
-// that nobody contests, and is then sent there at once: a client that was told that nobody
-// leads would have to guess when to ask again.
+// known yet: what is asked for now waits for that here.
 func (n *Node) handsOver(p *Partition) bool {
-	if p.mode.Load() != modeRaft || p.handing.Load() < n.worker.nowMs() {
-		return false
-	}
+	return p.mode.Load() == modeRaft && p.view.HandsOver(n.worker.nowMs, func() bool { return n.unled(p) })
+}
+
+// unled reports whether nobody is known to lead p.
+func (n *Node) unled(p *Partition) bool {
 	leader, _ := n.cluster.leaders.get(groupID(p.Number))
 	return leader.IsZero()
 }
@@ -200,7 +200,7 @@ func (m *partitionMachine) Apply(index, term uint64, entry []byte, sink command.
 	if err != nil {
 		return fmt.Errorf("partition %d: written by a newer version? Start that version: %w", p.Number, err)
 	}
-	p.applied.Store(index)
+	p.view.Reached(index)
 	m.n.now.reached(stamp)
 	return nil
 }
@@ -213,18 +213,14 @@ func (m *partitionMachine) Advance(index, term uint64, conf *replica.Configurati
 	m.p.mu.Lock()
 	m.p.group.Advance(index, term, conf)
 	m.p.mu.Unlock()
-	m.p.applied.Store(index)
+	m.p.view.Reached(index)
 }
 
 // Lease says until when a leader's reads need no round.
-func (m *partitionMachine) Lease(until int64) {
-	if until == 0 || until > m.p.leased.Load() {
-		m.p.leased.Store(until)
-	}
-}
+func (m *partitionMachine) Lease(until int64) { m.p.view.Leased(until) }
 
 // Fresh says as of when the replica is complete.
-func (m *partitionMachine) Fresh(at int64) { m.p.fresh.Store(max(m.p.fresh.Load(), at)) }
+func (m *partitionMachine) Fresh(at int64) { m.p.view.Complete(at) }
 
 // Refusal is what a client is told.
 func (m *partitionMachine) Refusal(err error) error {

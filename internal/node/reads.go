@@ -3,7 +3,7 @@ package node
 import (
 	"errors"
 
-	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/grant"
 	"github.com/prakashpandey/vegadb/internal/wal"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -33,13 +33,8 @@ type ReadGrant struct {
 	Recheck bool
 	// Level is what the read gets, for receipts: at least what was asked for.
 	Level wire.Consistency
-	// mark is what EndRead compares: of a lease the term, otherwise the number of
-	// snapshots that have replaced the replica's state.
-	mark uint64
+	grant grant.Grant
 }
-
-// leaseSpareMs is how much of a lease must be left for a read to begin under it.
-const leaseSpareMs = 20
 
 // BeginRead asks for leave to read p as the level promises. arg is the level's: of
 // SessionReads the lowest index that must have been applied, of Bounded the greatest
@@ -68,42 +63,23 @@ func (n *Node) BeginRead(p *Partition, level wire.Consistency, arg uint64, w Rea
 }
 
 func (n *Node) beginRead(p *Partition, level wire.Consistency, arg uint64, w ReadWaiter) (ReadGrant, error) {
-	if p.mode.Load() <= modeConverting { // alone: what is applied is all there is
+	mode := p.mode.Load()
+	if mode <= modeConverting { // alone: what is applied is all there is
 		return ReadGrant{Level: wire.Linearizable}, nil
 	}
-	if level == wire.Linearizable || level == wire.Lease {
-		if !p.leads.Load() && !n.handsOver(p) {
-			return ReadGrant{}, n.leaderOr(p, ErrNoLeader)
+	answer, g := p.view.Begin(level, arg, n.worker.nowMs, func() bool { return mode == modeRaft && n.unled(p) })
+	switch {
+	case answer == grant.Now && mode == modeRaft:
+		return ReadGrant{Recheck: g.Recheck, Level: g.Level, grant: g}, nil
+	case answer == grant.Wait && mode == modeRaft:
+		if !n.worker.read(groupID(p.Number), g.At, g.Lease, w) {
+			return ReadGrant{}, wal.ErrClosed
 		}
-		if level == wire.Lease && p.leased.Load() > n.worker.nowMs()+leaseSpareMs {
-			return ReadGrant{Recheck: true, Level: wire.Lease, mark: p.term.Load()}, nil
-		}
-		return n.readLater(p, wire.Linearizable, 0, level == wire.Lease, w)
+		return ReadGrant{Wait: true, Level: g.Level}, nil
+	case answer == grant.NotLeader:
+		return ReadGrant{}, n.leaderOr(p, ErrNoLeader)
 	}
-	if p.mode.Load() != modeRaft || !p.readable.Load() {
-		return ReadGrant{}, n.leaderOr(p, ErrNotHere)
-	}
-	grant := ReadGrant{Recheck: true, Level: level, mark: p.installs.Load()}
-	switch level {
-	case wire.SessionReads:
-		if p.applied.Load() < arg {
-			return n.readLater(p, level, arg, false, w)
-		}
-	case wire.Bounded:
-		if fresh := p.fresh.Load(); fresh == 0 || uint64(n.worker.nowMs()-fresh) > arg {
-			return n.readLater(p, level, 0, false, w)
-		}
-	}
-	return grant, nil
-}
-
-// readLater has w told when index at is applied; 0: when a round, which is to begin a lease
-// or not, has confirmed who leads.
-func (n *Node) readLater(p *Partition, level wire.Consistency, at uint64, lease bool, w ReadWaiter) (ReadGrant, error) {
-	if !n.worker.read(groupID(p.Number), at, lease, w) {
-		return ReadGrant{}, wal.ErrClosed
-	}
-	return ReadGrant{Wait: true, Level: level}, nil
+	return ReadGrant{}, n.leaderOr(p, ErrNotHere)
 }
 
 func (n *Node) leaderOr(p *Partition, otherwise error) error {
@@ -124,14 +100,10 @@ func (n *Node) EndRead(p *Partition, g ReadGrant) error {
 }
 
 func (n *Node) endRead(p *Partition, g ReadGrant) error {
-	switch {
-	case !g.Recheck:
-		return nil
-	case g.Level == wire.Lease:
-		if !replica.LeaseHolds(p.leased.Load(), n.worker.nowMs(), g.mark, p.term.Load(), p.leads.Load()) {
-			return n.leaderOr(p, errLease)
-		}
-	case p.installs.Load() != g.mark || !p.readable.Load():
+	switch p.view.End(g.grant, n.worker.nowMs) {
+	case grant.NotLeader:
+		return n.leaderOr(p, errLease)
+	case grant.NotHere:
 		return n.leaderOr(p, ErrNotHere)
 	}
 	return nil
@@ -147,7 +119,7 @@ func (n *Node) Applied(p *Partition) uint64 { return p.State().Index }
 // Term returns the term of p's group, for receipts.
 func (n *Node) Term(p *Partition) uint64 {
 	if p.mode.Load() == modeRaft {
-		return p.term.Load()
+		return p.view.Term()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

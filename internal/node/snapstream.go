@@ -246,9 +246,7 @@ func (n *Node) startInstalling(in replica.Install) {
 		return
 	}
 	if in.Group > 0 {
-		p := n.partitions[in.Group-1]
-		p.readable.Store(false)
-		p.installs.Add(1)
+		n.partitions[in.Group-1].view.Replacing()
 	}
 	n.wg.Add(1)
 	go func() {
@@ -286,7 +284,7 @@ func (n *Node) install(a arrival) error {
 	p.mu.Lock()
 	p.group, p.replacing = g, false
 	p.mu.Unlock()
-	p.applied.Store(m.Index)
+	p.view.Reached(m.Index)
 	p.snapshotIndex.Store(m.Index)
 	n.now.reached(m.Stamp)
 	n.logger.Debug("a snapshot was installed", "partition", p.Number, "index", m.Index, "entries", p.Table.Len())

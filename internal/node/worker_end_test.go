@@ -41,7 +41,7 @@ func TestAfterTheWorkersEndNobodyWaitsForIt(t *testing.T) {
 			return false
 		}
 	})
-	p.leads.Store(true) // a session may have looked before
+	p.view.Changed(&replica.Status{Leads: true, Conf: replica.Alone(n.cluster.self)}) // a session may have looked before
 	answered := make(chan string)
 	go func() {
 		defer close(answered)
@@ -49,7 +49,6 @@ func TestAfterTheWorkersEndNobodyWaitsForIt(t *testing.T) {
 			t.Errorf("a write: %v", err)
 		}
 		for _, level := range []wire.Consistency{wire.Linearizable, wire.Bounded, wire.SessionReads} {
-			p.readable.Store(true)
 			if _, err := n.BeginRead(p, level, map[bool]uint64{true: 1 << 60}[level == wire.SessionReads], newOutcome()); !errors.Is(err, wal.ErrClosed) {
 				t.Errorf("a read, %v: %v", level, err)
 			}

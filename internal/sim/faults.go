@@ -281,7 +281,7 @@ func (s *Sim) jumpClock(n *node) {
 func (s *Sim) handOver(n *node) {
 	group := uint32(1 + s.faultRand.IntN(s.cfg.Partitions))
 	for _, l := range s.nodes {
-		if l == n || l.proc == nil || l.host == nil || !l.parts[group-1].leads {
+		if l == n || l.proc == nil || l.host == nil || !l.parts[group-1].view.Leads() {
 			continue
 		}
 		st, _ := l.host.Status(group)
@@ -292,7 +292,7 @@ func (s *Sim) handOver(n *node) {
 		id := st.Conf.Replicas()[to].ID
 		s.strikes("handover")
 		s.fault(l, "is to hand group %d over to %d", group, n.index)
-		l.do(func() { l.host.Transfer(group, id) })
+		l.do(func() { l.transfer(group, id) })
 		switch s.faultRand.IntN(4) {
 		case 0:
 			s.net.link(n.index, l.index).held = s.now + s.long()

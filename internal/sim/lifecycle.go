@@ -204,8 +204,7 @@ func (n *node) boot() (err error) {
 
 func (n *node) addGroup(p *partition, hard replica.HardState, tail []replica.Entry, apart bool) error {
 	st, conf := p.group.State(), p.group.Configuration()
-	p.readable = len(conf.Voters) > 0
-	p.applied = st.Index
+	p.view.Begun(st.Index, len(conf.Voters))
 	return n.host.Add(replica.RaftConfig{
 		Group: p.id, Hard: hard, Conf: conf, Machine: p, Applied: st.Index, AppliedTerm: st.Term,
 		Entries: tail, Apart: apart, Stamp: p.logTime(), StampAt: p.stampAt(), Forward: p.id == 0,

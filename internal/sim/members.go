@@ -366,7 +366,7 @@ func (n *node) drive() {
 				_ = n.host.Reconfigure(p.id, *a.Change)
 			}
 			if a.Transfer != 0 {
-				n.host.Transfer(p.id, a.Transfer)
+				n.transfer(p.id, a.Transfer)
 			}
 			if a.Report != nil {
 				reports = append(reports, *a.Report)
@@ -397,8 +397,7 @@ func (n *node) leave(p *partition, st *replica.Status) {
 	}
 	n.s.tell(Event{Kind: "move", Node: n.index, Group: p.id, A: st.Replica, Text: "drops its replica"})
 	n.writeLog()
-	p.readable, p.leads = false, false
-	p.installs++
+	p.view.Dropped()
 	n.host.Remove(p.id)
 	n.m.gone[p.id] = max(n.m.gone[p.id], st.Replica)
 	n.m.drops[p.id] = true

@@ -126,7 +126,7 @@ func (p *partition) applyMeta(index, term uint64, entry []byte) error {
 	}
 	w.commanded(p, e, index, op, result)
 	p.group.Advance(index, term, nil)
-	p.applied = index
+	p.view.Reached(index)
 	if told := p.n.m.waiting[id]; told != nil {
 		delete(p.n.m.waiting, id)
 		p.n.do(func() { told(result, true) })

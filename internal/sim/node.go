@@ -212,9 +212,7 @@ func (n *node) groupChanged(group uint32) {
 	if !ok {
 		return
 	}
-	p := n.part(group)
-	p.term, p.leads = st.Term, st.Leads
-	p.readable = len(st.Conf.Voters) > 0 && !st.Installing
+	n.part(group).view.Changed(&st)
 	role := "follower"
 	if st.Leads {
 		role = "leader"

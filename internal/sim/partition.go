@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/grant"
 	"github.com/prakashpandey/vegadb/internal/meta"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/store"
@@ -19,12 +20,9 @@ type partition struct {
 	group *replica.Group
 	table *store.Table
 
-	leads, readable bool
-	term, applied   uint64
-	leased, fresh   int64 // on the process's clock
-	installs        uint64
-	replacing       bool // a received snapshot is being loaded
-	snapshotIndex   uint64
+	view          grant.Replica // what reads depend on
+	replacing     bool          // a received snapshot is being loaded
+	snapshotIndex uint64
 
 	// Of the meta group's replica: what it has agreed on, nil before anything has been heard, and its log time.
 	meta  *meta.State
@@ -64,7 +62,8 @@ func (p *partition) recover(r *replica.Recovery, rec *wal.Record) error {
 func (p *partition) void() {
 	p.table.Clear()
 	p.group, p.meta = replica.NewGroup(p.id, replica.State{}), nil
-	p.applied, p.snapshotIndex = 0, 0
+	p.snapshotIndex = 0
+	p.view.Reached(0)
 }
 
 // replay applies an entry at the start.
@@ -93,7 +92,7 @@ func (p *partition) Apply(index, term uint64, entry []byte, sink command.Sink) e
 		return err
 	}
 	watch.end()
-	p.applied = index
+	p.view.Reached(index)
 	p.n.clock = max(p.n.clock, p.group.Stamp())
 	return nil
 }
@@ -102,7 +101,7 @@ func (p *partition) Apply(index, term uint64, entry []byte, sink command.Sink) e
 func (p *partition) Advance(index, term uint64, conf *replica.Configuration) {
 	p.n.s.witness.advances(p, index, term, conf)
 	p.group.Advance(index, term, conf)
-	p.applied = index
+	p.view.Reached(index)
 	if m := p.n.m; m != nil && conf != nil {
 		m.mindNow = true
 	}
@@ -116,12 +115,8 @@ func (p *partition) Fetch(entries [][]byte) {
 }
 
 // Lease, Fresh and Refusal are replica.Machine's.
-func (p *partition) Lease(until int64) {
-	if until == 0 || until > p.leased {
-		p.leased = until
-	}
-}
-func (p *partition) Fresh(at int64) { p.fresh = max(p.fresh, at) }
+func (p *partition) Lease(until int64) { p.view.Leased(until) }
+func (p *partition) Fresh(at int64)    { p.view.Complete(at) }
 
 func (p *partition) Refusal(err error) error { return err }
 

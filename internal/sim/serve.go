@@ -6,6 +6,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/driver"
+	"github.com/prakashpandey/vegadb/internal/grant"
 	"github.com/prakashpandey/vegadb/internal/history"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/store"
@@ -60,7 +61,7 @@ func (n *node) refuseRequest(r *request, err error) {
 func (n *node) serve(r *request) {
 	p := n.part(r.group)
 	if r.op.Kind.Writes() {
-		if !p.leads {
+		if !p.view.Leads() && !p.view.HandsOver(n.nowMs, n.unled(p)) {
 			n.refuseRequest(r, replica.ErrNotLeader)
 			return
 		}
@@ -139,67 +140,79 @@ func resultOf(kind history.Kind, r *command.Result) history.Reply {
 }
 
 func (w *writeWaiter) Done() {
-	w.a.index = w.n.part(w.r.group).applied
+	w.a.index = w.n.part(w.r.group).view.Applied()
 	w.n.answer(w.r, w.a)
 }
 
 func (w *writeWaiter) Failed(err error) { w.n.refuseRequest(w.r, err) }
 
-// answerRead answers a read as its level promises: what package node's BeginRead and EndRead do.
-func (n *node) answerRead(p *partition, r *request) {
-	switch r.op.Level {
-	case history.Linearizable, history.Lease:
-		if !p.leads {
-			n.refuseRequest(r, replica.ErrNotLeader)
-			return
-		}
-		if r.op.Level == history.Lease && p.leased > n.nowMs()+leaseSpareMs {
-			term := p.term
-			n.later(n.readerPause(), func() {
-				a := n.look(p, r)
-				if !replica.LeaseHolds(p.leased, n.nowMs(), term, p.term, p.leads) {
-					n.refuseRequest(r, replica.ErrNotLeader)
-					return
-				}
-				n.answer(r, a)
-			})
-			return
-		}
-		n.read(driver.Read{Group: p.id, Lease: r.op.Level == history.Lease, Waiter: &readWaiter{n, p, r}})
-		return
-	}
-	if !p.readable {
-		n.refuseRequest(r, replica.ErrNotLeader)
-		return
-	}
-	switch r.op.Level {
+// levelOf is a level of histories as nodes know it.
+func levelOf(l history.Level) wire.Consistency {
+	switch l {
+	case history.Lease:
+		return wire.Lease
 	case history.Session:
-		if p.applied < r.token {
-			n.read(driver.Read{Group: p.id, At: r.token, Waiter: &readWaiter{n, p, r}})
-			return
-		}
+		return wire.SessionReads
 	case history.Bounded:
-		if p.fresh == 0 || n.nowMs()-p.fresh > r.op.MaxAge.Milliseconds() {
-			n.read(driver.Read{Group: p.id, Waiter: &readWaiter{n, p, r}})
-			return
-		}
+		return wire.Bounded
+	case history.Local:
+		return wire.Local
 	}
-	n.answer(r, n.look(p, r))
+	return wire.Linearizable
 }
 
-// readerPause is how long it takes from a lease's grant to the look. The goroutine that reads may stand still meanwhile
-// while the others of the process go on.
+// answerRead answers a read as its level promises.
+func (n *node) answerRead(p *partition, r *request) {
+	arg := r.token
+	if r.op.Level == history.Bounded {
+		arg = uint64(r.op.MaxAge.Milliseconds())
+	}
+	switch answer, g := p.view.Begin(levelOf(r.op.Level), arg, n.nowMs, n.unled(p)); answer {
+	case grant.Now:
+		n.show(p, r, g)
+	case grant.Wait:
+		n.read(driver.Read{Group: p.id, At: g.At, Lease: g.Lease, Waiter: &readWaiter{n, p, r}})
+	default:
+		n.refuseRequest(r, replica.ErrNotLeader)
+	}
+}
+
+// show looks, and answers with what is there if the grant holds until then. Before and behind the look, the goroutine that
+// reads may stand still.
+func (n *node) show(p *partition, r *request, g grant.Grant) {
+	n.later(n.readerPause(), func() {
+		a := n.look(p, r)
+		n.later(n.readerPause(), func() {
+			if p.view.End(g, n.nowMs) != grant.Now {
+				n.refuseRequest(r, replica.ErrNotLeader)
+				return
+			}
+			n.answer(r, a)
+		})
+	})
+}
+
+// unled tells whether nobody is known to lead a group.
+func (n *node) unled(p *partition) func() bool {
+	return func() bool { return n.leaders[p.id] == 0 }
+}
+
+// transfer hands a group to another replica.
+func (n *node) transfer(group uint32, to uint64) {
+	n.part(group).view.Handed(n.nowMs() + electionTicks*tickMs)
+	n.host.Transfer(group, to)
+}
+
+// readerPause is how long a reader stands still while the others of the process go on.
 func (n *node) readerPause() int64 {
-	if n.s.lifeRand.IntN(16) == 0 {
+	if n.s.lifeRand.IntN(32) == 0 {
 		return int64(n.s.lifeRand.IntN(int(1500 * milli)))
 	}
-	return int64(n.s.lifeRand.IntN(50))
+	return int64(n.s.lifeRand.IntN(30))
 }
 
-// leaseSpareMs is how much of a lease must be left for a read to begin under it.
-const leaseSpareMs = 20
-
-// readWaiter is told when a read may be executed.
+// readWaiter is told when a read may be executed. It is when its session's turn comes; as package server does, it asks for
+// leave to look at what there is then, which is at least what it waited for.
 type readWaiter struct {
 	n *node
 	p *partition
@@ -207,18 +220,21 @@ type readWaiter struct {
 }
 
 func (w *readWaiter) Done() {
-	if !w.p.readable { // it is about to be replaced by a snapshot
-		w.Failed(replica.ErrNotLeader)
-		return
-	}
-	w.n.answer(w.r, w.n.look(w.p, w.r))
+	w.n.later(w.n.readerPause(), func() {
+		answer, g := w.p.view.Begin(wire.Local, 0, w.n.nowMs, w.n.unled(w.p))
+		if answer != grant.Now {
+			w.Failed(replica.ErrNotLeader)
+			return
+		}
+		w.n.show(w.p, w.r, g)
+	})
 }
 
 func (w *readWaiter) Failed(err error) { w.n.refuseRequest(w.r, err) }
 
 // look reads the table.
 func (n *node) look(p *partition, r *request) reply {
-	a := reply{status: wire.NotFound, index: p.applied, result: history.Reply{Outcome: history.OK, Node: strconv.Itoa(n.index)}}
+	a := reply{status: wire.NotFound, index: p.view.Applied(), result: history.Reply{Outcome: history.OK, Node: strconv.Itoa(n.index)}}
 	if r.extra != nil && r.extra.look != nil {
 		r.extra.look(n, p, &a)
 		return a

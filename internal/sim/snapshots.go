@@ -241,8 +241,8 @@ func (n *node) install(in replica.Install) {
 		panic(processEnd{fmt.Errorf("group %d: wanted index %d, received %d", in.Group, in.Index, a.meta.Index)})
 	}
 	p := n.part(in.Group)
-	p.readable, p.replacing = false, true
-	p.installs++
+	p.view.Replacing()
+	p.replacing = true
 	n.later(int64(n.s.lifeRand.IntN(int(50*milli))), p.table.Clear)
 	n.later(50*milli+int64(n.s.lifeRand.IntN(int(50*milli))), func() {
 		if _, err := snapshot.Load(n.disk.fs(), a.path, func(snapshot.Meta) (snapshot.Sink, error) { return putInto(p.table), nil }); err != nil {
@@ -251,7 +251,8 @@ func (n *node) install(in replica.Install) {
 		if err := p.restore(replica.State{Index: in.Index, Term: in.Term, Stamp: a.meta.Stamp}, a.meta.State); err != nil {
 			panic(processEnd{err})
 		}
-		p.replacing, p.applied, p.snapshotIndex = false, in.Index, in.Index
+		p.replacing, p.snapshotIndex = false, in.Index
+		p.view.Reached(in.Index)
 		n.clock = max(n.clock, a.meta.Stamp)
 		n.s.witness.installed++
 		n.s.tell(Event{Kind: "snap", Node: n.index, Group: in.Group, A: in.Index, Text: "installed"})

@@ -151,7 +151,7 @@ func (v *watched) end() {
 		v.fate.index = v.index
 		// Followers may be the first, because the leader's own disk takes longer. It shows under its lease what it has
 		// applied itself, and so the write may take effect later than that, for all that anybody was promised.
-		if v.p.leads && v.p.term == v.term {
+		if v.p.view.Leads() && v.p.view.Term() == v.term {
 			v.fate.at = int64(v.w.s.recorderTime())
 		}
 	}
@@ -185,9 +185,9 @@ func (w *witness) compare() {
 				first = p
 				continue
 			}
-			if a, b := first.hash(), p.hash(); a != b || first.applied != p.applied {
+			if a, b := first.hash(), p.hash(); a != b || first.view.Applied() != p.view.Applied() {
 				w.s.fail("group %d: node %d at index %d and node %d at index %d do not hold the same (%016x, %016x)",
-					p.id, first.n.index, first.applied, n.index, p.applied, a, b)
+					p.id, first.n.index, first.view.Applied(), n.index, p.view.Applied(), a, b)
 			}
 		}
 	}
