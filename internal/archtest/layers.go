@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"internal/replica", "internal/meta", "internal/wal", "internal/snapshot"},
 	{"internal/command"},
 	{"internal/store", "internal/ring", "internal/wire", "internal/resp"},
-	{"internal/vfs", "internal/invariants", "internal/mutant"},
+	{"internal/vfs", "internal/invariants", "internal/mutant", "internal/logclock"},
 }
 
 // aside lists the packages beside the layers with all they may import of ours: the Go client and the command line
@@ -51,7 +51,7 @@ var aside = map[string][]string{
 	"internal/clustertest": {"client", "internal/checker", "internal/history", "internal/ring", "internal/wire", "internal/invariants", "internal/faultfs"},
 	"test":                 {},
 	// The simulator runs the product's packages in a world of its own.
-	"internal/sim": {"internal/replica", "internal/driver", "internal/grant", "internal/meta", "internal/mover", "internal/wal", "internal/snapshot", "internal/datadir", "internal/command",
+	"internal/sim": {"internal/replica", "internal/logclock", "internal/driver", "internal/grant", "internal/meta", "internal/mover", "internal/wal", "internal/snapshot", "internal/datadir", "internal/command",
 		"internal/store", "internal/ring", "internal/wire", "internal/vfs", "internal/history", "internal/attempt", "internal/mutant"},
 	"internal/sim/cmd": {"internal/sim", "internal/mutant"},
 	// It runs the simulator and other packages' tests with known bugs in them.

@@ -179,7 +179,7 @@
 //	                                   mover decides
 //	snapshotter, shorten, snapstream,  snapshot files and the log before them
 //	backup
-//	logclock, sweeper, keyspace        time, expiry, everything at once
+//	sweeper, keyspace                  expiry, everything at once
 //	admin, stats, clusterstats,        for people and metrics
 //	workerstats
 package node

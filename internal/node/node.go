@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/datadir"
+	"github.com/prakashpandey/vegadb/internal/logclock"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/vfs"
@@ -67,7 +68,7 @@ type Node struct {
 	partitions []*Partition
 	memory     *store.Memory
 	startedAt  time.Time
-	now        logClock
+	now        logclock.Clock
 	nodeID     string
 	clusterID  string
 
@@ -128,7 +129,7 @@ func Open(o Options) (*Node, error) {
 	if err := n.claim(); err != nil {
 		return nil, err
 	}
-	n.now.clock, n.now.elapsed, n.now.start = o.Clock, o.Elapsed, n.startedAt
+	n.now.Wall, n.now.Elapsed, n.now.Start = o.Clock, o.Elapsed, n.startedAt
 	n.heldMost = 2 * o.LogQueueBytes
 	n.snapshots.init(&n.opts)
 	n.dirty = newBitmap(n.opts.Partitions)

@@ -201,7 +201,7 @@ func (m *partitionMachine) Apply(index, term uint64, entry []byte, sink command.
 		return fmt.Errorf("partition %d: written by a newer version? Start that version: %w", p.Number, err)
 	}
 	p.view.Reached(index)
-	m.n.now.reached(stamp)
+	m.n.now.Reached(stamp)
 	return nil
 }
 

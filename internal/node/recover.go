@@ -108,7 +108,7 @@ func (n *Node) load(ctx context.Context) error {
 		return err
 	}
 	for _, p := range n.partitions {
-		n.now.reached(p.group.State().Stamp)
+		n.now.Reached(p.group.State().Stamp)
 	}
 	if err := n.dir.MarkInUse(); err != nil {
 		if n.dir.Clustered() {

@@ -286,7 +286,7 @@ func (n *Node) install(a arrival) error {
 	p.mu.Unlock()
 	p.view.Reached(m.Index)
 	p.snapshotIndex.Store(m.Index)
-	n.now.reached(m.Stamp)
+	n.now.Reached(m.Stamp)
 	n.logger.Debug("a snapshot was installed", "partition", p.Number, "index", m.Index, "entries", p.Table.Len())
 	return snapshot.Prune(n.fs, n.dir.SnapshotDir(), m.Group, n.opts.SnapshotKeep)
 }

@@ -99,6 +99,7 @@ func (n *node) start() {
 	n.lives++
 	n.dark = false
 	n.proc = &proc{began: n.s.now, arrived: make(map[uint32]arrival), leaders: make(map[uint32]int)}
+	n.clock.Wall, n.clock.Elapsed = n.wallTime, func() time.Duration { return time.Duration(n.nowMs()) * time.Millisecond }
 	n.s.tell(Event{Kind: "start", Node: n.index, A: uint64(n.lives)})
 	n.guard(func() {
 		if err := n.boot(); err != nil {
@@ -166,6 +167,9 @@ func (n *node) boot() (err error) {
 		if err := recoveries[p.id].Finish(); err != nil {
 			return err
 		}
+	}
+	for _, p := range n.parts {
+		n.clock.Reached(p.group.State().Stamp)
 	}
 	if err := n.dir.MarkInUse(); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/datadir"
 	"github.com/prakashpandey/vegadb/internal/driver"
+	"github.com/prakashpandey/vegadb/internal/logclock"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/wal"
@@ -54,7 +55,7 @@ type proc struct {
 	grown   uint64 // the log's bytes as of the last snapshots
 	cramped bool   // the log gets no room on the disk: snapshots may let it become shorter
 	leaders map[uint32]int
-	clock   int64 // see clockMs
+	clock   logclock.Clock
 
 	// With membership; nil without. meta is the replica of group 0.
 	meta *partition
@@ -90,9 +91,9 @@ func (n *node) wallMs() int64 { return epochMs + n.s.now/milli + n.jumped }
 
 // clockMs is the process's time: the wall clock, unless that was set back or lies before a stamp in the log.
 func (n *node) clockMs() int64 {
-	n.clock = max(n.clock, n.wallMs())
-	n.s.witness.clock = max(n.s.witness.clock, n.clock)
-	return n.clock
+	now := n.clock.Now()
+	n.s.witness.clock = max(n.s.witness.clock, now)
+	return now
 }
 
 // epochMs is when worlds begin.

@@ -93,7 +93,7 @@ func (p *partition) Apply(index, term uint64, entry []byte, sink command.Sink) e
 	}
 	watch.end()
 	p.view.Reached(index)
-	p.n.clock = max(p.n.clock, p.group.Stamp())
+	p.n.clock.Reached(p.group.Stamp())
 	return nil
 }
 

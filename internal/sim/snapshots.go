@@ -253,7 +253,7 @@ func (n *node) install(in replica.Install) {
 		}
 		p.replacing, p.snapshotIndex = false, in.Index
 		p.view.Reached(in.Index)
-		n.clock = max(n.clock, a.meta.Stamp)
+		n.clock.Reached(a.meta.Stamp)
 		n.s.witness.installed++
 		n.s.tell(Event{Kind: "snap", Node: n.index, Group: in.Group, A: in.Index, Text: "installed"})
 		n.do(func() {
