@@ -13,7 +13,7 @@ var layers = [][]string{
 	{"."},
 	{"internal/server", "internal/admin"},
 	{"internal/node"},
-	{"internal/datadir", "internal/transport", "internal/mover", "internal/driver", "internal/grant"},
+	{"internal/datadir", "internal/transport", "internal/mover", "internal/driver", "internal/grant", "internal/retention"},
 	{"internal/replica", "internal/meta", "internal/wal", "internal/snapshot"},
 	{"internal/command"},
 	{"internal/store", "internal/ring", "internal/wire", "internal/resp"},
@@ -51,7 +51,7 @@ var aside = map[string][]string{
 	"internal/clustertest": {"client", "internal/checker", "internal/history", "internal/ring", "internal/wire", "internal/invariants", "internal/faultfs"},
 	"test":                 {},
 	// The simulator runs the product's packages in a world of its own.
-	"internal/sim": {"internal/replica", "internal/logclock", "internal/driver", "internal/grant", "internal/meta", "internal/mover", "internal/wal", "internal/snapshot", "internal/datadir", "internal/command",
+	"internal/sim": {"internal/replica", "internal/logclock", "internal/driver", "internal/grant", "internal/retention", "internal/meta", "internal/mover", "internal/wal", "internal/snapshot", "internal/datadir", "internal/command",
 		"internal/store", "internal/ring", "internal/wire", "internal/vfs", "internal/history", "internal/attempt", "internal/mutant"},
 	"internal/sim/cmd": {"internal/sim", "internal/mutant"},
 	// It runs the simulator and other packages' tests with known bugs in them.
@@ -97,18 +97,19 @@ var siblings = map[string][]string{
 // purity: packages whose promise is that they have no clock, randomness, files or sockets of their own; these come
 // in through constructors and arguments. Only non-test files are judged.
 var purity = map[string][]string{
-	"internal/replica":  {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "io/ioutil"},
-	"internal/grant":    {"os", "net", "time", "math/rand", "math/rand/v2", "crypto/rand"},
-	"internal/driver":   {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "sync"},
-	"internal/mover":    {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "sync"},
-	"internal/attempt":  {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "sync", "context"},
-	"internal/meta":     {"os", "net", "time", "math/rand", "math/rand/v2", "crypto/rand"},
-	"internal/command":  {"os", "net", "math/rand", "math/rand/v2", "crypto/rand"},
-	"internal/wire":     {"os", "net", "math/rand", "math/rand/v2"},
-	"internal/resp":     {"os", "net", "math/rand", "math/rand/v2"},
-	"internal/ring":     {"os", "net", "time", "math/rand", "math/rand/v2"},
-	"internal/snapshot": {"net", "math/rand"},
-	"internal/wal":      {"net", "math/rand"},
+	"internal/replica":   {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "io/ioutil"},
+	"internal/retention": {"os", "net", "time", "math/rand", "math/rand/v2", "crypto/rand", "sync"},
+	"internal/grant":     {"os", "net", "time", "math/rand", "math/rand/v2", "crypto/rand"},
+	"internal/driver":    {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "sync"},
+	"internal/mover":     {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "sync"},
+	"internal/attempt":   {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "sync", "context"},
+	"internal/meta":      {"os", "net", "time", "math/rand", "math/rand/v2", "crypto/rand"},
+	"internal/command":   {"os", "net", "math/rand", "math/rand/v2", "crypto/rand"},
+	"internal/wire":      {"os", "net", "math/rand", "math/rand/v2"},
+	"internal/resp":      {"os", "net", "math/rand", "math/rand/v2"},
+	"internal/ring":      {"os", "net", "time", "math/rand", "math/rand/v2"},
+	"internal/snapshot":  {"net", "math/rand"},
+	"internal/wal":       {"net", "math/rand"},
 }
 
 // noDirectFiles are the packages whose every file access goes through vfs, so that tests can crash, tear and fill

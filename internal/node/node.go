@@ -131,7 +131,7 @@ func Open(o Options) (*Node, error) {
 	}
 	n.now.Wall, n.now.Elapsed, n.now.Start = o.Clock, o.Elapsed, n.startedAt
 	n.heldMost = 2 * o.LogQueueBytes
-	n.snapshots.init(&n.opts)
+	n.snapshots.init(n)
 	n.dirty = newBitmap(n.opts.Partitions)
 	n.meta = newMetaReplica()
 	n.partitions = make([]*Partition, n.opts.Partitions)

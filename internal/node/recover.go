@@ -119,7 +119,7 @@ func (n *Node) load(ctx context.Context) error {
 	if err := n.setUpGroups(ctx); err != nil {
 		return err
 	}
-	if err := n.truncateLog(); err != nil { // a full disk, say: no reason not to serve
+	if err := n.snapshots.keeper.Truncate(); err != nil { // a full disk, say: no reason not to serve
 		n.logger.Warn("the log is not shortened", "err", err)
 	}
 	return nil
@@ -229,7 +229,7 @@ func (n *Node) replayLog(ctx context.Context, loaded []snapshot.Loaded) error {
 		return fmt.Errorf("recover the log in %s: %w", n.dir.LogDir(), err)
 	}
 	n.log = log
-	n.snapshots.logMark.Store(-applied) // what no snapshot holds counts as grown already
+	n.snapshots.keeper.Begin(log, applied) // what no snapshot holds counts as grown already
 	return nil
 }
 

@@ -9,50 +9,73 @@ import (
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/meta"
 	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/retention"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
 
-// truncateLog lets go of what the snapshots hold: up to where the oldest one that
-// is kept still joins up. That it may go is made durable first, so that a start
-// can tell missing records from records given up.
-func (n *Node) truncateLog() error {
-	n.shortening.Lock()
-	defer n.shortening.Unlock()
-	infos, err := snapshot.List(n.fs, n.dir.SnapshotDir())
-	if err != nil {
-		return err
+// keeperNode is the node as package retention sees it, which decides what is written and how much of the log goes.
+type keeperNode Node
+
+// Groups: without a peer address a node has no meta group.
+func (k *keeperNode) Groups() []uint32 {
+	groups := make([]uint32, 0, len(k.partitions)+1)
+	if k.cluster != nil {
+		groups = append(groups, 0)
 	}
-	n.images.note(infos)
-	floors := make(map[uint32]uint64, len(n.partitions))
-	for _, p := range n.partitions {
-		if index := snapshot.JoinIndex(infos, groupID(p.Number), n.opts.SnapshotKeep); index > 0 {
-			floors[groupID(p.Number)] = index
-		}
+	for _, p := range k.partitions {
+		groups = append(groups, groupID(p.Number))
 	}
-	if n.cluster != nil {
-		if index := snapshot.JoinIndex(infos, 0, n.opts.SnapshotKeep); index > 0 {
-			floors[0] = index
-		}
+	return groups
+}
+
+func (k *keeperNode) Idle(group uint32) (index uint64, peers, idle bool) {
+	if group == 0 {
+		state, _ := k.meta.snapshotState()
+		return state.Index, false, state.Index == k.meta.snapshotIndex.Load()
 	}
-	if err := n.dir.SetFloors(floors); err != nil {
-		return err
+	p := k.partitions[group-1]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	index = p.group.State().Index
+	return index, p.mode.Load() == modeRaft, index == p.snapshotIndex.Load() && p.waiting.size == 0
+}
+
+func (k *keeperNode) WriteSnapshot(group uint32) (bytes int64, err error) {
+	if group == 0 {
+		return 0, (*Node)(k).snapshotMeta(k.snapshots.ctx)
 	}
-	for group, index := range floors {
-		n.log.SetFloor(group, index)
+	return (*Node)(k).snapshotPartition(k.partitions[group-1])
+}
+
+func (k *keeperNode) Snapshots() ([]snapshot.Info, error) {
+	infos, err := snapshot.List(k.fs, k.dir.SnapshotDir())
+	if err == nil {
+		k.images.note(infos)
 	}
-	if !n.log.Truncatable() {
-		return nil // and nothing is written in vain: a full disk has no room for that
+	return infos, err
+}
+
+func (k *keeperNode) SetFloors(floors map[uint32]uint64) error { return k.dir.SetFloors(floors) }
+
+func (k *keeperNode) Shortening() (release func()) {
+	k.shortening.Lock()
+	return k.shortening.Unlock
+}
+
+// RecordStates: what a lone node's groups are follows from their entries alone.
+func (k *keeperNode) RecordStates() (pos uint64, err error) {
+	if k.cluster == nil {
+		return math.MaxUint64, nil
 	}
-	recorded := uint64(math.MaxUint64)
-	if n.cluster != nil {
-		recorded = n.log.AppendedPos()
-		if err := n.recordStates(); err != nil {
-			return err
-		}
-	}
-	_, err = n.log.TruncateBefore(recorded)
-	return err
+	pos = k.log.AppendedPos()
+	return pos, (*Node)(k).recordStates()
+}
+
+func (k *keeperNode) Progress(done, groups int) {
+	k.snapshots.mu.Lock()
+	k.snapshots.status.Progress = float64(done) / float64(groups)
+	k.snapshots.mu.Unlock()
 }
 
 // recordStates puts into the log again what must not go with its beginning: the hard
@@ -78,91 +101,39 @@ func (n *Node) recordStates() (err error) {
 	return n.log.Sync(n.snapshots.ctx)
 }
 
-// unchanged returns the groups whose newest snapshot says it all, with their partitions; the
-// meta group has none.
-func (n *Node) unchanged() map[uint32]*Partition {
-	idle := make(map[uint32]*Partition)
-	if state, _ := n.meta.snapshotState(); n.cluster != nil && state.Index == n.meta.snapshotIndex.Load() {
-		idle[0] = nil
-	}
-	for _, p := range n.partitions {
-		p.mu.Lock()
-		if index := p.group.State().Index; index == p.snapshotIndex.Load() && p.waiting.size == 0 {
-			idle[groupID(p.Number)] = p
-			if p.mode.Load() == modeRaft && index > 0 {
-				// Should its snapshot prove bad, there are peers to get another from.
-				n.log.SetFloor(groupID(p.Number), index)
-			}
-		}
-		p.mu.Unlock()
-	}
-	return idle
-}
-
-// unpin releases the log's oldest segments from groups that are no longer
-// written to. Such a one has fewer snapshots than are kept, or older ones than the
-// log could do with, and would pin the log for ever. It is moved on by an entry
-// without effect and gets a fresh snapshot.
-//
-// It is done only where it lets a segment go: while a partition that is written to
-// holds the same segment, the idle ones can wait, because the next round brings
-// that one on. Each partition is written once a round at most, and a round that
-// finds nothing pinned writes nothing.
-func (n *Node) unpin(idle map[uint32]*Partition) (bytes int64, err error) {
-	for {
-		pinning := n.log.Laggards()
-		for _, group := range pinning {
-			if _, ok := idle[group]; !ok {
-				return bytes, nil
-			}
-		}
-		if len(pinning) == 0 {
-			return bytes, nil
-		}
-		for _, group := range pinning {
-			size, err := n.moveOn(idle[group])
-			if errors.Is(err, errMetaStands) {
-				n.logger.Debug("the log cannot be shortened further now", "err", err)
-				return bytes, nil // another round will
-			}
-			if errors.Is(err, wal.ErrNoSpace) {
-				n.logger.Warn("the log cannot be shortened further for lack of space in it", "partition", group-1)
-				return bytes, nil
-			}
-			if err != nil {
-				return bytes, fmt.Errorf("partition %d: %w", group-1, err)
-			}
-			bytes += size
-			delete(idle, group)
-		}
-		if err := n.truncateLog(); err != nil {
-			return bytes, fmt.Errorf("shorten the log: %w", err)
-		}
-	}
-}
-
-// errMetaStands: the meta group does not take an entry, for want of a majority.
-var errMetaStands = errors.New("the meta group takes no entry")
-
-// moveOn gives a partition, or the meta group, an entry without effect and a snapshot
-// behind it.
-func (n *Node) moveOn(p *Partition) (bytes int64, err error) {
-	if p == nil {
-		ctx, cancel := context.WithTimeout(n.snapshots.ctx, callPatience)
-		defer cancel()
-		// What the state says of this node already, so that it changes nothing.
-		if _, err := n.proposeMeta(ctx, &meta.UpdateMember{Node: n.cluster.describe()}); err != nil {
-			return 0, fmt.Errorf("%w: %w", errMetaStands, err)
+// MoveOn gives a group an entry without effect and a snapshot behind it.
+func (k *keeperNode) MoveOn(group uint32) (bytes int64, err error) {
+	n := (*Node)(k)
+	if group == 0 {
+		if err := n.moveMetaOn(); err != nil {
+			n.logger.Debug("the log cannot be shortened further now", "err", err)
+			return 0, err
 		}
 		return 0, n.snapshotMeta(n.snapshots.ctx)
 	}
+	p := n.partitions[group-1]
 	if p.mode.Load() != modeSolo {
 		return 0, nil
 	}
 	done := make(ownWait, 1)
 	entry := command.AppendClock(command.Begin(nil))
-	if err := n.submitAndWait(n.snapshots.ctx, []Part{{Partition: p, Entry: entry, Sink: done, own: true}}, done); err != nil {
+	err = n.submitAndWait(n.snapshots.ctx, []Part{{Partition: p, Entry: entry, Sink: done, own: true}}, done)
+	if errors.Is(err, wal.ErrNoSpace) {
+		n.logger.Warn("the log cannot be shortened further for lack of space in it", "partition", p.Number)
+	}
+	if err != nil {
 		return 0, err
 	}
 	return n.snapshotPartition(p)
+}
+
+// moveMetaOn gives the meta group an entry without effect. It fails with retention.ErrStands for want of a majority.
+func (n *Node) moveMetaOn() error {
+	ctx, cancel := context.WithTimeout(n.snapshots.ctx, callPatience)
+	defer cancel()
+	// What the state says of this node already, so that it changes nothing.
+	if _, err := n.proposeMeta(ctx, &meta.UpdateMember{Node: n.cluster.describe()}); err != nil {
+		return fmt.Errorf("%w: %w", retention.ErrStands, err)
+	}
+	return nil
 }

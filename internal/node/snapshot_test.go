@@ -127,7 +127,7 @@ func TestTheLogsGrowthAsksForASnapshot(t *testing.T) {
 	}
 	grown := func(when string, want bool) {
 		t.Helper()
-		if got := n.logHasGrown(); got != want {
+		if got := n.snapshots.keeper.HasGrown(n.memory.Used()); got != want {
 			t.Errorf("%s: a snapshot is asked for: %v, want %v", when, got, want)
 		}
 	}

@@ -3,13 +3,11 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
 
+	"github.com/prakashpandey/vegadb/internal/retention"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/store"
 )
@@ -50,18 +48,20 @@ type snapshotter struct {
 	cancel  context.CancelFunc
 
 	mu      sync.Mutex
-	status  SnapshotStatus // guarded by mu
-	waiters []chan error   // guarded by mu; told when the running round ends
-	queued  []chan error   // guarded by mu; told when the round after it ends
-	closed  bool           // guarded by mu
-	// logMark is the log's RecordBytes as of the last round that came to its end:
-	// what lies behind it is in snapshots. Below zero after a start, by what was
-	// replayed. Written by the snapshotter's goroutine alone.
-	logMark atomic.Int64
+	status  SnapshotStatus    // guarded by mu
+	waiters []chan error      // guarded by mu; told when the running round ends
+	queued  []chan error      // guarded by mu; told when the round after it ends
+	closed  bool              // guarded by mu
+	keeper  *retention.Keeper // used by Load, then by the snapshotter's goroutine alone
 	pacer   *snapshot.Pacer
 }
 
-func (s *snapshotter) init(o *Options) {
+func (s *snapshotter) init(n *Node) {
+	o := &n.opts
+	s.keeper = retention.New((*keeperNode)(n), retention.Options{
+		Keep: o.SnapshotKeep, LogBytes: o.SnapshotLogBytes,
+		RetryMs: snapshotRetryAfter.Milliseconds(), CrampedMs: crampedRetryAfter.Milliseconds(),
+	})
 	s.pacer = snapshot.NewPacer(o.SnapshotRate, o.Clock)
 	s.request = make(chan struct{}, 1)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -119,17 +119,13 @@ func (n *Node) runSnapshotter() {
 	defer n.wg.Done()
 	tick := time.NewTicker(snapshotCheckEvery)
 	defer tick.Stop()
-	var notBefore time.Time
-	vain := 0                      // rounds that have not helped a log that gets no room
-	left := uint64(math.MaxUint64) // free space when the last round failed for lack of it
 	for {
 		select {
 		case <-n.stop:
 			return
 		case <-n.snapshots.request:
 		case <-tick.C:
-			due := n.logHasGrown() || n.isCramped()
-			if !due || n.opts.Clock().Before(notBefore) && !n.hasMoreSpace(left) {
+			if !n.snapshotIsDue() {
 				continue
 			}
 		}
@@ -137,30 +133,19 @@ func (n *Node) runSnapshotter() {
 		if err != nil && n.snapshots.ctx.Err() == nil {
 			n.logger.Error("snapshot failed; the log is kept, so nothing is lost", "err", err)
 		}
-		// A log that gets no room may take as many rounds as snapshots are kept: it goes as far as the oldest of them.
-		vain++
-		left = math.MaxUint64
-		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-			left, _ = n.fs.Free(n.dir.SnapshotDir())
-		}
-		switch cramped := n.isCramped(); {
-		case err != nil:
-			notBefore, vain = n.opts.Clock().Add(snapshotRetryAfter), 0
-		case cramped && vain >= n.opts.SnapshotKeep:
-			notBefore, vain = n.opts.Clock().Add(crampedRetryAfter), 0
-		case cramped:
+		if n.snapshots.keeper.Ended(n.opts.Clock().UnixMilli(), err, n.keepersDisk()) {
 			n.cramped()
-		default:
-			vain = 0
 		}
 	}
 }
 
-// logHasGrown reports whether the log since the last snapshot exceeds the larger
-// of the configured size and the data's size.
-func (n *Node) logHasGrown() bool {
-	grown := int64(n.log.Stats().RecordBytes) - n.snapshots.logMark.Load()
-	return n.opts.SnapshotLogBytes > 0 && grown > max(n.opts.SnapshotLogBytes, n.memory.Used())
+// snapshotIsDue reports whether the log has grown, or gets no room, so that a round is to begin.
+func (n *Node) snapshotIsDue() bool {
+	return n.snapshots.keeper.Due(n.opts.Clock().UnixMilli(), n.memory.Used(), n.keepersDisk())
+}
+
+func (n *Node) keepersDisk() retention.Disk {
+	return retention.Disk{Cramped: n.isCramped(), Free: func() (uint64, error) { return n.fs.Free(n.dir.SnapshotDir()) }}
 }
 
 func (s *snapshotter) begin() {
@@ -213,31 +198,8 @@ func (n *Node) snapshotRound() (err error) {
 		n.snapshots.mu.Unlock()
 		n.snapshots.finish(err)
 	}()
-	mark := int64(n.log.Stats().RecordBytes)
-	idle := n.unchanged()
-	if err := n.snapshotMeta(n.snapshots.ctx); err != nil {
-		return fmt.Errorf("meta group: %w", err)
-	}
-	for i, p := range n.partitions {
-		size, err := n.snapshotPartition(p)
-		if err != nil {
-			return fmt.Errorf("partition %d: %w", p.Number, err)
-		}
-		bytes += size
-		n.snapshots.mu.Lock()
-		n.snapshots.status.Progress = float64(i+1) / float64(len(n.partitions))
-		n.snapshots.mu.Unlock()
-	}
-	if err := n.truncateLog(); err != nil {
-		return fmt.Errorf("shorten the log: %w", err)
-	}
-	size, err := n.unpin(idle)
-	if err != nil {
-		return err
-	}
-	bytes += size
-	n.snapshots.logMark.Store(mark)
-	return nil
+	bytes, err = n.snapshots.keeper.Round()
+	return err
 }
 
 // snapshotPartition writes a snapshot of p unless the newest one still says it

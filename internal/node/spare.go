@@ -35,15 +35,8 @@ func (i *images) note(infos []snapshot.Info) {
 func (n *Node) spareBytes(appended int64) int64 {
 	const least = 64 << 10
 	// No image is larger than the data in memory, nor than the one before it and all that was written since.
-	image := min(n.memory.Used(), n.images.newest.Load()+max(0, appended-n.snapshots.logMark.Load()))
+	image := min(n.memory.Used(), n.images.newest.Load()+max(0, n.snapshots.keeper.Grown(appended)))
 	return max(0, int64(n.opts.SnapshotKeep)*image-n.images.all.Load()) + image/8 + least
-}
-
-// hasMoreSpace reports whether more of the disk is free than there was: so much more that a snapshot may succeed now.
-func (n *Node) hasMoreSpace(than uint64) bool {
-	const worthATry = 1 << 20
-	free, err := n.fs.Free(n.dir.SnapshotDir())
-	return err == nil && free > than && free-than >= worthATry
 }
 
 // cramped is called when the log gets no room on the disk: a snapshot may let it become shorter. On a goroutine of the
