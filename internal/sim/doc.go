@@ -25,6 +25,12 @@
 //   - Nothing walks a map in the map's own order.
 //   - Time is what [Config] and the events say; nothing asks the system for it.
 //
+// # Clients
+//
+// Whom a client asks, when again, under which session and number, and when nobody can say what came of it is what package attempt says, as in
+// package client. What is of the simulator is what carries that out (peers.go, attempts.go): connections, each to one life of a node, that
+// break or fall silent, and clients that see neither but by what does not come back.
+//
 // # Membership
 //
 // With [Config.Membership], every node has a replica of the meta group, and the node that leads it runs meta.Plan. An operator

@@ -23,7 +23,7 @@ func MutantWorld(b mutant.Bug) (c Config, ok bool) {
 	case mutant.LeaseInHandover:
 		c = crowd
 		c.Faults = &Faults{Handovers: true, EveryMs: 200}
-	case mutant.RetryWithoutSession:
+	case mutant.RetryWithoutSession, mutant.RepeatAsNew:
 		c.Faults = &Faults{Loss: true, Links: true, EveryMs: 400}
 	case mutant.NoChecksum:
 		c.Faults = &Faults{Cuts: true, Damage: true, EveryMs: 400}

@@ -42,7 +42,9 @@ import (
 //	move     n takes a group a step further, or drops its replica  g, s: how
 //	admin    somebody asks n for something                s: for what
 //	call     client n begins an operation        s: what
-//	try      it sends it to p                    id
+//	dial     client n connects to p              id
+//	ask      it asks p for the topology          id
+//	try      it sends its operation to p         id
 //	reset    n's machine runs, its server does not, and refuses p      id, b: bytes
 //	reply    it has its outcome                  s: what
 //	fault    something is broken or repaired     n, p, s: what
