@@ -102,3 +102,5 @@ func overloaded(t *testing.T, nodes int) {
 }
 
 func TestABuiltServerUnderTenTimesItsLoadRefusesAndRecovers(t *testing.T) { overloaded(t, 1) }
+
+func TestAClusterUnderTenTimesItsLoadRefusesAndRecovers(t *testing.T) { overloaded(t, 3) }

@@ -15,6 +15,9 @@ type link struct {
 	open  chan struct{} // closed while bytes may pass; guarded by mu
 	delay time.Duration // guarded by mu
 	rate  int           // bytes per second, 0: no limit; guarded by mu
+
+	shuffling bool // frames are doubled and reordered; guarded by mu
+	frames    int  // that were; guarded by mu
 }
 
 func newLink() *link {
@@ -81,8 +84,8 @@ func (r *relay) cut() {
 func (r *relay) run(first []byte) {
 	defer r.cut()
 	var wg sync.WaitGroup
-	wg.Go(func() { r.carry(r.ends[0], r.ends[1], first) })
-	wg.Go(func() { r.carry(r.ends[1], r.ends[0], nil) })
+	wg.Go(func() { r.carry(r.ends[0], r.ends[1], first, newShuffler(r.link, first)) })
+	wg.Go(func() { r.carry(r.ends[1], r.ends[0], nil, nil) })
 	wg.Wait()
 }
 
@@ -97,8 +100,8 @@ const (
 	maxPieces  = 32 // on their way; then the sender has to wait
 )
 
-// carry reads from one side and writes to the other, in time.
-func (r *relay) carry(from, to net.Conn, first []byte) {
+// carry reads from one side and writes to the other, in time. A shuffler may change what comes behind first.
+func (r *relay) carry(from, to net.Conn, first []byte, s *shuffler) {
 	way := make(chan piece, maxPieces)
 	var wg sync.WaitGroup
 	wg.Go(func() { r.deliver(to, way) })
@@ -108,8 +111,12 @@ func (r *relay) carry(from, to net.Conn, first []byte) {
 	for {
 		buf := make([]byte, pieceBytes)
 		n, err := from.Read(buf)
-		if n > 0 {
-			way <- piece{buf[:n], r.due()}
+		buf = buf[:n]
+		if n > 0 && s != nil {
+			buf = s.pass(buf)
+		}
+		if len(buf) > 0 {
+			way <- piece{buf, r.due()}
 		}
 		if err != nil {
 			if err != io.EOF {

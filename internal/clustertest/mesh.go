@@ -170,6 +170,10 @@ func (m *mesh) Slow(from, to int, delay time.Duration, bytesPerSecond int) error
 	return nil
 }
 
+func (m *mesh) Shuffle(from, to int, on bool) (frames int, err error) {
+	return m.link(from, to).shuffle(on), nil
+}
+
 func (m *mesh) Reset(from, to int) error {
 	l := m.link(from, to)
 	m.mu.Lock()

@@ -54,7 +54,7 @@ func call(t *testing.T, from int, to string) *net.TCPConn {
 	}
 	t.Cleanup(func() { conn.Close() })
 	id, _ := hex.DecodeString(identity(from))
-	hello := append([]byte("VPEER\x01\x01\x01----the cluster-"), id...)
+	hello := append([]byte("VPEER\x01\x01\x03----the cluster-"), id...) // for a call, which is any bytes
 	say(t, conn, string(hello)+"----the called---and the rest")
 	return conn.(*net.TCPConn)
 }

@@ -112,6 +112,7 @@ func (n *namespaces) neighbour(from, to int, hardware string) error {
 
 func (n *namespaces) Reset(int, int) error                    { return errNoFaults }
 func (n *namespaces) Slow(int, int, time.Duration, int) error { return errNoFaults }
+func (n *namespaces) Shuffle(int, int, bool) (int, error)     { return 0, errNoFaults }
 
 func (n *namespaces) close() {
 	n.mu.Lock()

@@ -29,6 +29,9 @@ type Network interface {
 	// Slow delays what one node has to say to the other, and limits it to a number of bytes per second; zeros take it back.
 	Slow(from, to int, delay time.Duration, bytesPerSecond int) error
 
+	// Shuffle doubles and reorders frames that one node sends the other, or no more. It returns how many so far.
+	Shuffle(from, to int, on bool) (frames int, err error)
+
 	prepare(n int) error               // before a node's first start
 	host(n int) string                 // address that the node has
 	enter(n *Node) []string            // command that runs another in the node's place
@@ -57,6 +60,7 @@ func (direct) Block(int, int) error                    { return errNoFaults }
 func (direct) Unblock(int, int) error                  { return nil }
 func (direct) Reset(int, int) error                    { return errNoFaults }
 func (direct) Slow(int, int, time.Duration, int) error { return errNoFaults }
+func (direct) Shuffle(int, int, bool) (int, error)     { return 0, errNoFaults }
 func (direct) prepare(int) error                       { return nil }
 func (direct) host(int) string                         { return "127.0.0.1" }
 func (direct) enter(*Node) []string                    { return nil }

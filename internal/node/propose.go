@@ -41,7 +41,7 @@ func (n *Node) propose(p *Partition, now int64, entry []byte, sink Waiter) error
 		return wal.ErrBusy
 	case !p.view.Leads() && !n.handsOver(p):
 		return n.Leader(p)
-	case n.worker.held.Load() > n.opts.LogQueueBytes+keepBytesTotal:
+	case n.worker.waiting.Load() >= n.heldMost, n.worker.held.Load() > n.opts.LogQueueBytes+keepBytesTotal:
 		n.cluster.busy.Add(1)
 		return wal.ErrBusy
 	case int64(len(entry)) > n.opts.MaxRecordBytes && n.opts.MaxRecordBytes > 0:

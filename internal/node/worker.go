@@ -29,8 +29,9 @@ type worker struct {
 
 	taken inbox // the worker's own: what it is working through
 	wake  chan struct{}
-	// held is about how many bytes of entries are in memory, those in the inbox included.
-	held atomic.Int64
+	// held is about how many bytes of entries are in memory, those in the inbox included; waiting, of those that were
+	// proposed and not answered.
+	held, waiting atomic.Int64
 
 	minded  time.Time   // when mind last ran
 	mindNow atomic.Bool // something has changed that mind should look at
@@ -87,6 +88,7 @@ func (w *worker) propose(group uint32, entry []byte, waiter replica.Waiter, earl
 		return false
 	}
 	w.held.Add(int64(len(entry)))
+	w.waiting.Add(int64(len(entry)))
 	in := &w.in
 	if cap(in.chunk)-len(in.chunk) < len(entry) {
 		in.chunk = make([]byte, 0, max(proposalChunk, len(entry)))
@@ -249,6 +251,7 @@ func (w *worker) turn() error {
 	}
 	w.mu.Lock()
 	w.held.Store(w.host.Held() + int64(w.in.proposed))
+	w.waiting.Store(w.host.Waiting() + int64(w.in.proposed))
 	w.mu.Unlock()
 	w.rest()
 	return nil

@@ -236,6 +236,14 @@ func (h *Host) Held() (bytes int64) {
 	return bytes
 }
 
+// Waiting returns the bytes of entries that were proposed here and are neither applied nor lost.
+func (h *Host) Waiting() (bytes int64) {
+	for _, r := range h.order {
+		bytes += r.waitingBytes
+	}
+	return bytes
+}
+
 // Has reports whether there is a replica of group, and its id.
 func (h *Host) Has(group uint32) (replica uint64, ok bool) {
 	if r := h.rafts[group]; r != nil {
@@ -279,6 +287,7 @@ func (h *Host) Propose(group uint32, entry []byte, w Waiter, early bool) bool {
 	}
 	r.queue = append(r.queue, proposal{entry, w, early})
 	r.queueBytes += int64(len(entry))
+	r.waitingBytes += int64(len(entry))
 	r.mark()
 	return true
 }

@@ -21,10 +21,11 @@ type proposal struct {
 	early bool // w is satisfied once this replica has the entry
 }
 
-// pending is a proposal that has an index.
+// pending is a proposal that has an index. Its waiter is nil if that is satisfied already.
 type pending struct {
 	index, term uint64
 	w           Waiter
+	size        int64 // of the entry, in bytes
 }
 
 // lostTerm ends what belongs to leading in one term, if this replica did.
@@ -32,11 +33,7 @@ func (r *Raft) lostTerm(now uint64) {
 	handed := r.transferTerm == r.term && r.term != 0
 	r.term = now
 	r.c.Machine.Lease(0)
-	for i := range r.stepped {
-		r.fail(r.stepped[i].w, ErrUnknown)
-	}
-	clear(r.stepped)
-	r.stepped = r.stepped[:0]
+	r.failStepped()
 	r.news = r.news[:0]
 	if handed { // the next leader will be known in a moment, and can confirm them
 		r.reads.again()
@@ -57,6 +54,16 @@ func (r *Raft) fail(w Waiter, err error) {
 	w.Failed(r.c.Machine.Refusal(err))
 }
 
+// failStepped ends the wait for what Raft has taken, in a term that is over.
+func (r *Raft) failStepped() {
+	for i := range r.stepped {
+		r.waitingBytes -= int64(len(r.stepped[i].entry))
+		r.fail(r.stepped[i].w, ErrUnknown)
+	}
+	clear(r.stepped)
+	r.stepped = r.stepped[:0]
+}
+
 // takePending returns who waits for the committed entry at index, if it is the one that
 // was proposed here. Another one in its place means that the proposal is lost for good.
 func (r *Raft) takePending(index, term uint64) Waiter {
@@ -67,6 +74,7 @@ func (r *Raft) takePending(index, term uint64) Waiter {
 	p := r.pending[0]
 	r.pending[0] = pending{}
 	r.pending = r.pending[1:]
+	r.waitingBytes -= p.size
 	if p.term == term {
 		return p.w
 	}
@@ -78,6 +86,7 @@ func (r *Raft) takePending(index, term uint64) Waiter {
 // snapshot.
 func (r *Raft) skipPending(index uint64) {
 	for len(r.pending) > 0 && r.pending[0].index <= index {
+		r.waitingBytes -= r.pending[0].size
 		r.fail(r.pending[0].w, ErrUnknown)
 		r.pending[0] = pending{}
 		r.pending = r.pending[1:]
@@ -124,6 +133,8 @@ func (r *Raft) proposeQueued() {
 		r.blocked = 0
 		if r.role == raft.StateLeader && !r.c.Forward {
 			r.stepped = append(r.stepped, r.queue[:n]...)
+		} else { // it is another's to answer
+			r.waitingBytes -= int64(size)
 		}
 		r.queue = slices.Delete(r.queue, 0, n)
 		r.queueBytes -= int64(size)
@@ -150,6 +161,7 @@ func (r *Raft) giveUp() {
 	r.giveUpAt = 0
 	n := 0
 	for n < len(r.pending) && (r.role != raft.StateLeader || r.pending[n].term != r.term) {
+		r.waitingBytes -= r.pending[n].size
 		r.fail(r.pending[n].w, ErrUnknown)
 		n++
 	}
@@ -160,5 +172,6 @@ func (r *Raft) failQueue(err error) {
 	for i := range r.queue {
 		r.fail(r.queue[i].w, err)
 	}
+	r.waitingBytes -= r.queueBytes
 	r.queue, r.queueBytes, r.blocked = nil, 0, 0
 }

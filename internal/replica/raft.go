@@ -98,7 +98,9 @@ type Raft struct {
 	blocked    int64
 	stepped    []proposal // taken by Raft at the present term, their indexes not known yet
 	pending    []pending  // appended here as leader, by ascending index
-	giveUpAt   int64      // when those of a lost leadership are given up; 0: there is none
+	// waitingBytes is what queue, stepped and pending hold together, in bytes of entries.
+	waitingBytes int64
+	giveUpAt     int64 // when those of a lost leadership are given up; 0: there is none
 
 	reads readQueue
 
@@ -392,16 +394,15 @@ func (r *Raft) index(e *raftpb.Entry) {
 	for n := len(r.pending); n > 0 && r.pending[n-1].index >= e.GetIndex(); n-- {
 		// Overwritten here, by a leader in between. Another replica may still hold it, be
 		// elected, and have it committed.
+		r.waitingBytes -= r.pending[n-1].size
 		r.fail(r.pending[n-1].w, ErrUnknown)
 		r.pending = r.pending[:n-1]
 	}
-	switch early, _ := p.w.(EarlyWaiter); {
-	case p.w == nil:
-	case p.early && early != nil:
+	if early, _ := p.w.(EarlyWaiter); p.early && early != nil {
 		r.host.early = append(r.host.early, earlyWait{r.host.batch + 1, r, e.GetIndex(), early})
-	default:
-		r.pending = append(r.pending, pending{e.GetIndex(), e.GetTerm(), p.w})
+		p.w = nil
 	}
+	r.pending = append(r.pending, pending{e.GetIndex(), e.GetTerm(), p.w, int64(len(p.entry))})
 }
 
 // apply applies committed entries.
@@ -545,13 +546,11 @@ func (r *Raft) compact() {
 // close fails everything that waits.
 func (r *Raft) close(err error) {
 	r.failQueue(err)
-	for i := range r.stepped {
-		r.fail(r.stepped[i].w, ErrUnknown)
-	}
+	r.failStepped()
 	for i := range r.pending {
 		r.fail(r.pending[i].w, ErrUnknown)
 	}
-	r.stepped, r.pending = nil, nil
+	r.stepped, r.pending, r.waitingBytes = nil, nil, 0
 	r.reads.fail(r, err)
 	r.c.Machine.Lease(0)
 }

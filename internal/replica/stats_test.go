@@ -22,6 +22,9 @@ func TestCountersTellWhatBecameOfAFailover(t *testing.T) {
 	if s := l.host.Stats(); s.Applied != 1 || s.Refused+s.Unknown != 0 || s.ReadRounds != 1 || s.ReadRoundsOK != 1 || s.LogBytes == 0 || s.ApplyLag != 0 || s.Proposals != 0 {
 		t.Errorf("after a write and a read %+v", s)
 	}
+	if waiting := l.host.Waiting(); waiting != 0 {
+		t.Errorf("%d bytes wait, and there is nothing to wait for", waiting)
+	}
 
 	c.isolate(l, true)
 	l.host.Propose(testGroup, putEntry("k", "lost"), &lost, false)
@@ -30,7 +33,16 @@ func TestCountersTellWhatBecameOfAFailover(t *testing.T) {
 	if s := l.host.Stats(); s.Proposals != 1 || s.Reads != 1 {
 		t.Errorf("with a write and a read under way %+v", s)
 	}
+	early := told{early: true}
+	l.host.Propose(testGroup, putEntry("k", "lost as well"), &early, true)
+	c.run(100)
+	if waiting, both := l.host.Waiting(), len(putEntry("k", "lost"))+len(putEntry("k", "lost as well")); waiting != int64(both) {
+		t.Errorf("%d bytes wait, and %d should: who is satisfied early does not shorten what waits", waiting, both)
+	}
 	c.run(5000)
+	if waiting := l.host.Waiting(); waiting != 0 {
+		t.Errorf("%d bytes wait at the leader that was cut off", waiting)
+	}
 	if s := l.host.Stats(); s.Lost != 1 || s.Leaderless != 1 || s.Unknown+s.Refused != 1 || s.ReadsFailed != 1 || s.Proposals+s.Reads != 0 {
 		t.Errorf("the leader that was cut off counts %+v", s)
 	}
