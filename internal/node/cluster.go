@@ -198,9 +198,11 @@ func (n *Node) resolve(node ring.NodeID) (string, bool) {
 	if view := n.meta.view.Load(); view != nil {
 		if m := view.Member(node); m != nil {
 			// A run that the meta state does not know yet says itself where it is: should too
-			// many nodes have moved, the state could never be told.
+			// many nodes have moved, the state could never be told. But one that has fallen silent
+			// may also be the run before that which the state knows: both addresses get their turn.
 			if s, ok := n.cluster.heard.Load(node); ok && s.(*sign).boot != m.Boot {
-				if addr := s.(*sign).addr.Load(); addr != nil {
+				now := n.cluster.steadyMs()
+				if addr := s.(*sign).addr.Load(); addr != nil && (now-s.(*sign).at.Load() < silentMs || now/1000%2 == 0) {
 					return *addr, true
 				}
 			}

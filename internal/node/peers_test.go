@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/vfs"
 	"github.com/prakashpandey/vegadb/internal/wal"
@@ -24,6 +25,7 @@ type peers struct {
 	disks []*vfs.Mem
 	hooks []*switchable // before each of a node's file operations
 	opts  []Options
+	ids   []ring.NodeID
 	// fatal says of a node's fatal error that it is expected; nil: none is.
 	fatal func(node int, err error) bool
 }
@@ -55,6 +57,7 @@ func (c *peers) add(policy wal.SyncPolicy) *Node {
 	c.disks, c.hooks, c.opts = append(c.disks, disk), append(c.hooks, hook), append(c.opts, o)
 	c.nodes = append(c.nodes, nil)
 	c.start(i)
+	c.ids = append(c.ids, c.nodes[i].cluster.self)
 	c.t.Cleanup(func() {
 		if c.nodes[i] != nil {
 			c.nodes[i].Close()
@@ -89,6 +92,16 @@ func (c *peers) start(i int) {
 		c.t.Fatal(err)
 	}
 	c.nodes[i] = n
+}
+
+// stop ends a node, which is to come back at the same address; its disk is as after a power cut.
+func (c *peers) stop(i int) {
+	n := c.nodes[i]
+	c.nodes[i] = nil
+	disk := c.disks[i].CrashClone(nil)
+	c.opts[i].Cluster.PeerAddr = n.PeerAddr()
+	n.Close()
+	c.disks[i], c.opts[i].FS = disk, c.hooks[i].on(disk)
 }
 
 // eventually waits for a condition.
