@@ -31,7 +31,7 @@ func clusterFacts(s *node.ClusterStats, self string, partitions int) *admin.Clus
 		Snapshots: admin.Transfers{
 			Sent: s.Snapshots.Sent, SendFailed: s.Snapshots.SendFailed, SentBytes: s.Snapshots.SentBytes,
 			Received: s.Snapshots.Received, ReceiveFailed: s.Snapshots.ReceiveFailed, ReceivedBytes: s.Snapshots.ReceivedBytes,
-			Installed: s.Snapshots.Installed, Dropped: s.Snapshots.Dropped,
+			Installed: s.Snapshots.Installed, Dropped: s.Snapshots.Dropped, Replaced: s.Snapshots.Replaced, Damaged: s.Damaged,
 			Sending: s.Snapshots.Sending, SendingSent: s.Snapshots.SendingSentBytes, SendingPending: s.Snapshots.SendingRemainingBytes,
 		},
 	}

@@ -121,6 +121,8 @@ type Transfers struct {
 	ReceivedBytes  uint64 `json:"received_bytes_total"`
 	Installed      uint64 `json:"installed_total"`
 	Dropped        uint64 `json:"replicas_dropped_total"`
+	Replaced       uint64 `json:"replicas_replaced_total"` // of those dropped, the damaged ones
+	Damaged        int    `json:"replicas_damaged"`        // that are out of action and to be replaced
 	Sending        int    `json:"sending"`
 	SendingSent    int64  `json:"sending_sent_bytes"`
 	SendingPending int64  `json:"sending_pending_bytes"`

@@ -113,6 +113,8 @@ func addTransferRows(add clusterAdder) {
 	add(gauge, "raft_snapshots_sending_pending_bytes", "Of the snapshots on their way, the bytes to be sent.", func(c *Cluster) float64 { return float64(c.Snapshots.SendingPending) })
 	add(counter, "raft_snapshots_installed_total", "Replicas brought up to date here by a snapshot received.", func(c *Cluster) float64 { return float64(c.Snapshots.Installed) })
 	add(counter, "replicas_dropped_total", "Replicas that this node has given up.", func(c *Cluster) float64 { return float64(c.Snapshots.Dropped) })
+	add(gauge, "replicas_damaged", "Replicas here that damage on the disk has put out of action and that the other nodes are to replace.", func(c *Cluster) float64 { return float64(c.Snapshots.Damaged) })
+	add(counter, "replicas_replaced_total", "Damaged replicas that this node has given up because the other nodes replace them.", func(c *Cluster) float64 { return float64(c.Snapshots.Replaced) })
 }
 
 func (m *clusterMetrics) describe(ch chan<- *prometheus.Desc) {

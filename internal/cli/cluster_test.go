@@ -73,6 +73,20 @@ func TestStatusNotesWhatIsUnderWay(t *testing.T) {
 	}
 }
 
+func TestStatusNamesDamagedCopies(t *testing.T) {
+	f, w := newFakeCluster(t)
+	f.change(func(f *fakeCluster) {
+		for i := range f.status.Nodes {
+			if f.status.Nodes[i].ID == f.status.Partitions[3].Replicas[1].Node {
+				f.status.Nodes[i].Damaged = []int{3}
+			}
+		}
+	})
+	w.run(t, "cluster", "status").want(t, exitOK, "~is degraded", "")
+	w.run(t, "cluster", "status").want(t, exitOK, "~has damaged copies that the others are to replace: partition 3", "")
+	w.run(t, "cluster", "partitions").want(t, exitOK, "~copies, 1 damaged", "")
+}
+
 func TestStatusSaysHowManyReplicasAreYetToMove(t *testing.T) {
 	st := &wire.ClusterStatus{Moves: make([]wire.MoveStatus, 4), MovesWaiting: 1240}
 	if text := summary(st); !strings.Contains(text, "4 replicas on the way, 1,240 to come") {

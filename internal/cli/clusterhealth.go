@@ -121,6 +121,9 @@ func (h *health) judgeNodes(v *view) {
 		case wire.NodeJoining:
 			h.note("node %s is joining", v.name(n.ID))
 		}
+		if len(n.Damaged) > 0 {
+			h.because(degraded, "node %s has damaged copies that the others are to replace: %s %s", v.name(n.ID), nounOf(len(n.Damaged), "partition"), ranges(n.Damaged))
+		}
 		if n.Version != "" {
 			versions[n.Version]++
 		}
@@ -164,7 +167,10 @@ func (h *health) notePlacement(v *view) {
 }
 
 // countOf writes a number with its noun.
-func countOf(n int, noun string) string {
+func countOf(n int, noun string) string { return thousands(int64(n)) + " " + nounOf(n, noun) }
+
+// nounOf is a noun for as many.
+func nounOf(n int, noun string) string {
 	if n != 1 {
 		if stem, isY := strings.CutSuffix(noun, "y"); isY && !strings.HasSuffix(stem, "e") { // copies, and keys
 			noun = stem + "ies"
@@ -172,7 +178,7 @@ func countOf(n int, noun string) string {
 			noun += "s"
 		}
 	}
-	return thousands(int64(n)) + " " + noun
+	return noun
 }
 
 // ranges writes ascending numbers as 3, 7–12, …: no more than can be read.

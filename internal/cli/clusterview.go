@@ -58,6 +58,12 @@ func (v *view) down(node string) bool {
 	return n == nil || n.State == wire.NodeDown || n.State == wire.NodeRemoved
 }
 
+// damaged reports whether a node's replica of a partition is damaged and to be replaced.
+func (v *view) damaged(partition int, node string) bool {
+	n := v.nodes[node]
+	return n != nil && slices.Contains(n.Damaged, partition)
+}
+
 // members counts the nodes that may hold replicas.
 func (v *view) members() int {
 	n := 0
@@ -90,6 +96,7 @@ type copies struct {
 	majority int
 	live     int // voters on nodes that are up
 	current  int // of those: with the whole log, or fed by it as it grows
+	damaged  int // voters on nodes that are up and have said that they are damaged
 }
 
 func (v *view) copies(p *wire.PartitionStatus) copies {
@@ -102,6 +109,10 @@ func (v *view) copies(p *wire.PartitionStatus) copies {
 		}
 		c.voters++
 		if v.down(r.Node) {
+			continue
+		}
+		if v.damaged(p.Number, r.Node) {
+			c.damaged++
 			continue
 		}
 		c.live++
@@ -131,6 +142,8 @@ func (v *view) partitionState(p *wire.PartitionStatus) (string, verdict) {
 		}
 	}
 	switch {
+	case c.damaged > 0:
+		return fmt.Sprintf("%d of %d copies, %d damaged", c.live, c.wanted, c.damaged), degraded
 	case c.live < c.wanted:
 		return fmt.Sprintf("%d of %d copies", c.live, c.wanted), degraded
 	case c.current < c.live:
@@ -277,7 +290,7 @@ func (v *view) partitionsTable(out *strings.Builder, s style, width int, keep fu
 }
 
 // followers lists the replicas but the leader's: + is a learner, ! is on a
-// node that is down.
+// node that is down, or damaged there.
 func (v *view) followers(p *wire.PartitionStatus) string {
 	var list []string
 	for i := range p.Replicas {
@@ -287,7 +300,7 @@ func (v *view) followers(p *wire.PartitionStatus) string {
 		}
 		mark := ""
 		switch {
-		case v.down(r.Node):
+		case v.down(r.Node), v.damaged(p.Number, r.Node):
 			mark = "!"
 		case r.Role == wire.ReplicaLearner:
 			mark = "+"

@@ -150,7 +150,7 @@ func (in *inspection) snapshots() error {
 		return err
 	}
 	for _, c := range chosen {
-		g := &groupCheck{loaded: snapshot.Loaded{Group: c.Group, MustReach: c.MustReach}}
+		g := &groupCheck{loaded: snapshot.Loaded{Group: c.Group, MustReach: c.MustReach, Bad: c.Bad}}
 		in.groups = append(in.groups, g)
 		for _, file := range c.Files {
 			info, err := snapshot.Verify(in.fs, file.Path)
@@ -163,6 +163,7 @@ func (in *inspection) snapshots() error {
 				g.loaded.Meta, g.loaded.Path = info.Meta, info.Path
 			}
 			if err != nil {
+				g.loaded.Bad = max(g.loaded.Bad, file.Index)
 				g.loaded.Problems = append(g.loaded.Problems, snapshot.Problem{Path: file.Path, Err: err})
 			}
 		}
@@ -202,6 +203,10 @@ func (in *inspection) strangers() error {
 			in.add(Finding{Severity: Note, File: in.file(name), What: "not VegaDB's; left alone"})
 		}
 	}
+	if kept, err := in.fs.List(in.file(damagedDir)); err == nil && len(kept) > 0 {
+		in.add(Finding{Severity: Note, File: in.file(damagedDir), What: fmt.Sprintf("%d files that were damaged: %s; a server adds to them until there are %d; remove them when they are of no more use",
+			len(kept), someOf(kept), MaxDamaged)})
+	}
 	for _, sub := range []string{logDir, snapshotsDir} {
 		names, err := in.fs.List(in.file(sub))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -217,6 +222,15 @@ func (in *inspection) strangers() error {
 		}
 	}
 	return nil
+}
+
+// someOf lists a few names.
+func someOf(names []string) string {
+	const few = 4
+	if len(names) > few {
+		return strings.Join(names[:few], ", ") + ", …"
+	}
+	return strings.Join(names, ", ")
 }
 
 // rebase returns the step that gives a group's state the index at.

@@ -19,6 +19,7 @@ const metaGroup = 0
 type groupCheck struct {
 	loaded   snapshot.Loaded   // of its newest snapshot that verifies
 	recovery *replica.Recovery // from there on; nil if the log is of an unknown version
+	damage   *replica.Damage   // should that fail; nil: no snapshot of the group is damaged
 	term     uint64            // of its last entry in the log
 	last     uint64            // index of that
 	records  uint64            // in the log
@@ -87,6 +88,9 @@ func (in *inspection) log() error {
 // acknowledged or voted for: were it to go on as the node it was, it could vote or
 // acknowledge twice.
 const startAnew = "start the node with a new, empty --data-dir and --join: it gets a new identity, and its data from the others; then remove the old node from the cluster"
+
+// letOthersReplace is what is left to do about a replica of which nothing but snapshots is damaged.
+const letOthersReplace = "start the node with its peers: they replace this replica, if most of the group's others are well; nothing of it is given up before they have agreed"
 
 // noLog: there is no segment. That is how a new directory is, until it has been
 // in use.
@@ -172,6 +176,9 @@ func (in *inspection) startRecovery() {
 		g.recovery = replica.NewRecovery(g.id(), replica.Base{
 			Index: m.Index, Term: m.Term, Raft: m.Raft, Alone: g.id() == metaGroup && alone, Source: g.loaded.Path, MustReach: in.mustReach(g),
 		})
+		if g.loaded.Bad > m.Index && g.id() != metaGroup {
+			g.damage = replica.NewDamage(g.id(), g.loaded.Bad, in.mustReach(g))
+		}
 	}
 }
 
@@ -207,6 +214,9 @@ func (g *groupCheck) add(r *wal.Record) {
 	g.records++
 	if g.unreadable != nil {
 		return
+	}
+	if g.damage != nil {
+		g.damage.Add(r)
 	}
 	if _, g.unreadable = g.recovery.Add(r); g.unreadable != nil {
 		return

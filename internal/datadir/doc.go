@@ -8,7 +8,8 @@
 //	              that the log has been in use
 //	log/          the log's segments (package wal)
 //	snapshots/    snapshot files (package snapshot)
-//	damaged/      what repair moved aside
+//	damaged/      what repair moved aside, and a server whose replicas peers have replaced
+//	              ([Dir.KeepDamaged]); nobody but a person deletes it
 //
 // # Invariants
 //

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -70,6 +69,11 @@ func (in *inspection) state(g *groupCheck) []GroupState {
 // lost: what a replica of a Raft group has acknowledged or voted is missing.
 func (in *inspection) lost(g *groupCheck, err error) {
 	f := Finding{Severity: SevDamaged, File: in.file(logDir), Group: g.id(), What: err.Error(), Advice: startAnew}
+	if g.damage != nil && in.clustered() {
+		if _, only := g.damage.Lost(); only {
+			f.Advice = letOthersReplace
+		}
+	}
 	if !in.clustered() {
 		f.Advice = "restore the missing snapshots or log segments from a copy, if there is one"
 	}
@@ -169,34 +173,9 @@ func (in *inspection) lowerFloors(fs vfs.FS) error {
 	return writeText(fs, in.file(floorsFile), next.encode())
 }
 
-// moveAside returns the step that moves a file to damaged/, under a name that
-// is not taken.
+// moveAside returns the step that moves a file to damaged/.
 func (in *inspection) moveAside(path string) step {
-	return func(fs vfs.FS) error {
-		dir := in.file(damagedDir)
-		if err := mkdirDurably(fs, dir); err != nil {
-			return err
-		}
-		to := filepath.Join(dir, filepath.Base(path))
-		for n := 2; ; n++ {
-			_, err := fs.Stat(to)
-			if errors.Is(err, os.ErrNotExist) {
-				break
-			}
-			if err != nil {
-				return err
-			}
-			to = filepath.Join(dir, fmt.Sprintf("%s.%d", filepath.Base(path), n))
-		}
-		if err := fs.Rename(path, to); err != nil {
-			return err
-		}
-		// The new name first: between the two syncs the file has both or one.
-		if err := fs.SyncDir(dir); err != nil {
-			return err
-		}
-		return fs.SyncDir(filepath.Dir(path))
-	}
+	return func(fs vfs.FS) error { return keepAside(fs, in.dir, path) }
 }
 
 func sortedGroups[V any](m map[uint32]V) []uint32 {

@@ -181,6 +181,15 @@ func TestCheckAndRepairOfANodeWithCompany(t *testing.T) {
 		},
 		"the snapshot that a replica came as is bad": {
 			damage:  func(t testing.TB, fs vfs.FS) { flip(t, fs, snap(4, 50)) },
+			verdict: Damaged, stuck: true, says: []string{"group 4: ", "you can: start the node with its peers: they replace this replica"},
+		},
+		"so is the end of the log, behind it": {
+			damage: func(t testing.TB, fs vfs.FS) {
+				w := reopen(t, fs)
+				check(t, w.dir.SetFloors(map[uint32]uint64{4: 60}))
+				w.close()
+				flip(t, fs, snap(4, 50))
+			},
 			verdict: Damaged, stuck: true, says: []string{"group 4: ", anew},
 		},
 		"a lone group has given up more than there is": {

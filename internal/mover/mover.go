@@ -56,6 +56,8 @@ type View struct {
 	Resting func(node ring.NodeID) bool
 	// Heard: a node has been heard of within a few seconds.
 	Heard func(node ring.NodeID) bool
+	// Damaged: the node of a group's replica has said that damage has put that replica out of action. nil: none has.
+	Damaged func(group uint32, r replica.Replica) bool
 }
 
 // Action is what is to be done; the zero Action is nothing.
@@ -64,6 +66,7 @@ type Action struct {
 	Change   *replica.Change   // to be proposed
 	Transfer uint64            // the replica that leadership is to be handed to
 	Lost     uint64            // the learner that Change gives up, although its node is there
+	Damaged  uint64            // the replica that Change gives up because its node has said that it is damaged
 }
 
 // Drive says how to take a group that this node leads one step further.
@@ -87,6 +90,11 @@ func (m *Mover) Drive(st *replica.Status, pl *meta.Placement, v *View, now time.
 	}
 	if st.Conf.Index == s.conf && now.Sub(s.at) < stepPatience || pl.Revision < st.Conf.Revision {
 		return Action{}
+	}
+	if id := damaged(st, v); id != 0 {
+		s.conf, s.at = st.Conf.Index, now
+		m.steps[st.Group] = s
+		return Action{Change: &replica.Change{Remove: []uint64{id}, Revision: pl.Revision}, Damaged: id}
 	}
 	change, lost, wait := m.next(st, pl, v, now)
 	switch {

@@ -316,6 +316,9 @@ type sendReport struct {
 // localStatus is this node's share of a status.
 func (n *Node) localStatus() nodeReport {
 	r := nodeReport{Sends: n.sendsNow()}
+	for _, group := range n.cluster.damagedGroups() {
+		r.Node.Damaged = append(r.Node.Damaged, int(group)-1)
+	}
 	n.worker.ask(func() {
 		for i, p := range n.partitions {
 			mode := p.mode.Load()

@@ -83,7 +83,10 @@ type cluster struct {
 	resting map[ring.NodeID]bool // peers that want no leadership, see rests. Guarded by mu
 	// fullPeers are those that say that their disks are full. Guarded by mu
 	fullPeers map[ring.NodeID]bool
-	gone      map[uint32]uint64 // by group, the highest id of a replica that was removed here. Guarded by mu
+	damaged   map[uint32]*apartReplica // by group, replicas here that were set apart. Guarded by mu
+	// damagedPeers are replicas whose nodes say that they are, by node and group. Guarded by mu
+	damagedPeers map[ring.NodeID]map[uint32]uint64
+	gone         map[uint32]uint64 // by group, the highest id of a replica that was removed here. Guarded by mu
 
 	sends     sync.Map // by group: *sent
 	pace      pace
@@ -111,6 +114,7 @@ var frameMessages = []byte{1}
 const (
 	kindMessages = 1
 	kindLeaders  = 2
+	kindDamaged  = 3
 )
 
 // Kinds of calls between nodes.
@@ -140,6 +144,7 @@ func (n *Node) openCluster() error {
 		began: time.Now(),
 		o:     *o, boot: binary.LittleEndian.Uint64(boot[:]) | 1, self: ring.NodeID(n.dir.Node),
 		resting: make(map[ring.NodeID]bool), fullPeers: make(map[ring.NodeID]bool), arrived: make(map[uint32]arrival), gone: make(map[uint32]uint64),
+		damaged: make(map[uint32]*apartReplica), damagedPeers: make(map[ring.NodeID]map[uint32]uint64),
 		sending: make(chan struct{}, maxSending), control: make(chan struct{}, 1),
 		mover: mover.New(len(n.partitions)),
 	}
@@ -300,6 +305,9 @@ func (n *Node) setUpPartition(g *recovering, joined bool) error {
 	hard, raft := g.Raft()
 	n.cluster.gone[g.Group()] = g.Gone()
 	switch {
+	case n.cluster.damagedHere(g.Group()) != nil:
+		p.mode.Store(modeAbsent)
+		n.clustered.Store(true)
 	case raft:
 		return n.addRaft(p, hard, g.Tail(), g.Apart())
 	case joined || g.Gone() > 0:
@@ -407,7 +415,7 @@ func (n *Node) welcome(m *replica.Message) {
 	n.cluster.mu.Lock()
 	gone := n.cluster.gone[m.Group]
 	n.cluster.mu.Unlock()
-	if p.mode.Load() != modeAbsent || !mover.Welcome(pl, n.cluster.self, to, gone) {
+	if p.mode.Load() != modeAbsent || n.cluster.damagedHere(m.Group) != nil || !mover.Welcome(pl, n.cluster.self, to, gone) {
 		return
 	}
 	if err := n.addRaft(p, replica.HardState{Replica: to}, nil, false); err != nil {
@@ -460,6 +468,8 @@ func (h *peerHandler) Frame(from ring.NodeID, frame []byte) {
 		n.worker.frame(from, slices.Clone(frame[1:]))
 	case kindLeaders:
 		n.hearLeaders(from, frame[1:])
+	case kindDamaged:
+		n.hearDamaged(from, frame[1:])
 	}
 }
 
@@ -471,6 +481,7 @@ func (h *peerHandler) PeerUp(node ring.NodeID, boot uint64) {
 	n.cluster.heard.Store(node, s)
 	n.cluster.mu.Lock()
 	delete(n.cluster.resting, node)
+	delete(n.cluster.damagedPeers, node) // should it still have some, it says so
 	n.cluster.mu.Unlock()
 	n.cluster.noteFullPeer(node, false) // should it be, it says so
 	if n.ready.Load() {

@@ -25,6 +25,8 @@ type ClusterStats struct {
 	Members    []MemberStats
 	Moves      []MoveStats
 
+	Damaged int // replicas here that damage has put out of action
+
 	// Partitions by what this node knows of them.
 	Leaderless int // nobody is known to lead
 	Degraded   int // fewer replicas on nodes that are up than are wanted
@@ -79,13 +81,14 @@ type TransferStats struct {
 	Sent, SendFailed, SentBytes             uint64
 	Received, ReceiveFailed, ReceivedBytes  uint64
 	Installed, Dropped                      uint64 // replicas brought up to date by one; replicas given up
+	Replaced                                uint64 // of those given up, the damaged ones
 	Sending                                 int    // at this moment
 	SendingSentBytes, SendingRemainingBytes int64
 }
 
 // transferCounters see TransferStats.
 type transferCounters struct {
-	sent, sendFailed, sentBytes, received, receiveFailed, receivedBytes, installed, dropped atomic.Uint64
+	sent, sendFailed, sentBytes, received, receiveFailed, receivedBytes, installed, dropped, replaced atomic.Uint64
 }
 
 // ClusterStats gathers the figures; nil when the node was started without a peer
@@ -100,6 +103,7 @@ func (n *Node) ClusterStats() *ClusterStats {
 		HeldBytes: n.worker.held.Load(), Busy: c.busy.Load(), Transport: c.transport.Stats(),
 	}
 	s.Contact = n.feel()
+	s.Damaged = len(c.damagedGroups())
 	s.MetaLeader, s.MetaTerm = c.leaders.get(0)
 	n.addTransfers(&s.Snapshots)
 	for _, p := range n.partitions {
@@ -131,7 +135,7 @@ func (n *Node) addTransfers(s *TransferStats) {
 	*s = TransferStats{
 		Sent: t.sent.Load(), SendFailed: t.sendFailed.Load(), SentBytes: t.sentBytes.Load(),
 		Received: t.received.Load(), ReceiveFailed: t.receiveFailed.Load(), ReceivedBytes: t.receivedBytes.Load(),
-		Installed: t.installed.Load(), Dropped: t.dropped.Load(),
+		Installed: t.installed.Load(), Dropped: t.dropped.Load(), Replaced: t.replaced.Load(),
 	}
 	n.cluster.sends.Range(func(_, v any) bool {
 		if at := v.(*sent); !at.over.Load() {

@@ -14,7 +14,7 @@
 //	converting  about to get peers: writes are told ErrBusy until all that was accepted is
 //	            applied (convert)
 //	raft        a replica of a Raft group, driven by the worker
-//	absent      none of this node's
+//	absent      none of this node's, or one that damage has put out of action (heal)
 //
 // A node starts out alone. With the first peer its partitions become Raft groups one by
 // one and never become solo again; Clustered says that it has, or has had, company. From
@@ -163,6 +163,8 @@
 //     that an older snapshot and the log always join up.
 //   - A node that had company does not start when its log lacks what it voted or
 //     acknowledged (checkWhole): alone it would serve what others have.
+//   - A replica whose snapshots are damaged and whose log does not make up for it is not brought
+//     up, and of it nothing changes on disk until its group has removed it (heal).
 //   - What belonged to a replica that is gone goes from the disk only after the log says
 //     durably that it is gone; no id of a replica comes back on a node (gone).
 //
@@ -179,6 +181,7 @@
 //	                                   mover decides
 //	snapshotter, shorten, snapstream,  snapshot files and the log before them
 //	backup
+//	heal                               damaged replicas, until their peers have replaced them
 //	sweeper, keyspace                  expiry, everything at once
 //	admin, stats, clusterstats,        for people and metrics
 //	workerstats

@@ -465,6 +465,7 @@ func (n *Node) runMembership() {
 		}
 		if round%5 == 0 {
 			n.worker.do(n.tellLeaders)
+			n.tellDamaged()
 			if !n.cluster.current.Load() {
 				n.worker.read(0, 0, false, &currency{n.cluster})
 			}

@@ -46,6 +46,9 @@ func (w *worker) mind() {
 		st, here := w.host.Status(group)
 		switch {
 		case !here:
+			if group > 0 {
+				w.leaveDamaged(group, pl)
+			}
 		case st.Leads:
 			if r := w.drive(&st, pl, others, now); r != nil {
 				reports = append(reports, *r)
@@ -64,7 +67,8 @@ func (w *worker) others() *mover.View {
 	c := w.n.cluster
 	return &mover.View{
 		Progress: w.host.Progress, Rests: c.rests(), Resting: c.isResting,
-		Heard: func(node ring.NodeID) bool { return c.steadyMs()-w.n.lastHeard(node) < silentMs },
+		Heard:   func(node ring.NodeID) bool { return c.steadyMs()-w.n.lastHeard(node) < silentMs },
+		Damaged: c.isDamaged,
 	}
 }
 
@@ -81,6 +85,9 @@ func (w *worker) drive(st *replica.Status, pl *meta.Placement, others *mover.Vie
 	a := w.n.cluster.mover.Drive(st, pl, others, now)
 	if a.Lost != 0 {
 		w.n.logger.Warn("a replica that is to be filled does not answer, though its node does: it gets a new id", "group", st.Group, "replica", a.Lost)
+	}
+	if a.Damaged != 0 {
+		w.n.logger.Warn("a replica is damaged on its node: it is removed from its group, and a new one is made", "group", st.Group, "replica", a.Damaged)
 	}
 	if a.Change != nil {
 		if err := w.host.Reconfigure(st.Group, *a.Change); err != nil {

@@ -84,6 +84,7 @@ type Node struct {
 	topology   topologyCache
 	// topologyNumber grows with every change of the topology.
 	topologyNumber atomic.Uint64
+	badFiles       int           // that are to go to damaged/; Load's own
 	recovered      []*recovering // by group, from Load until the groups are set up
 
 	dirty       bitmap

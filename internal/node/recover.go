@@ -219,7 +219,7 @@ func (n *Node) replayLog(ctx context.Context, loaded []snapshot.Loaded) error {
 	replayErr := r.finish()
 	if err == nil {
 		if replayErr == nil {
-			replayErr = finish(groups)
+			replayErr = n.finish(groups, loaded)
 		}
 		if err = replayErr; err != nil {
 			log.Close()
@@ -240,6 +240,9 @@ func (n *Node) recovering(loaded []snapshot.Loaded) []*recovering {
 	for i, l := range loaded {
 		base := replica.Base{Index: l.Meta.Index, Term: l.Meta.Term, Source: l.Path, Raft: l.Meta.Raft, Alone: l.Group == 0 && n.alone(), MustReach: max(l.MustReach, floors[l.Group], l.Meta.Index)}
 		groups[i] = &recovering{Recovery: replica.NewRecovery(l.Group, base)}
+		if l.Bad > l.Meta.Index && l.Group > 0 {
+			groups[i].damage = replica.NewDamage(l.Group, l.Bad, base.MustReach)
+		}
 		if l.Group == 0 {
 			groups[i].apply, groups[i].void = n.meta.replay, n.meta.void
 			continue
@@ -251,11 +254,20 @@ func (n *Node) recovering(loaded []snapshot.Loaded) []*recovering {
 	return groups
 }
 
-// finish says of all groups whether their history is complete.
-func finish(groups []*recovering) error {
+// finish says of all groups whether their history is complete. One that has peers which can
+// replace this node's replica is set apart if it is not (heal.go).
+func (n *Node) finish(groups []*recovering, loaded []snapshot.Loaded) error {
 	errs := make([]error, len(groups))
 	for i, g := range groups {
-		errs[i] = g.Finish()
+		if errs[i] = g.Finish(); errs[i] == nil || i == 0 || errs[0] != nil {
+			continue
+		}
+		switch apart, refusal := n.setApart(g, errs[i], loaded[i].Problems); {
+		case apart:
+			errs[i] = nil
+		case refusal != "":
+			errs[i] = fmt.Errorf("%w; %s", errs[i], refusal)
+		}
 	}
 	return errors.Join(errs...)
 }

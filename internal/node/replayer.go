@@ -15,12 +15,18 @@ type recovering struct {
 	*replica.Recovery
 	// apply applies an entry of any type. index and term are rec's.
 	apply func(recordType uint8, index, term uint64, payload []byte) error
+	// damage judges what is wrong should the history prove incomplete; nil: no snapshot of the
+	// group is damaged.
+	damage *replica.Damage
 	// void empties the replica: what it held belonged to one that was removed.
 	void func()
 }
 
 // add takes the group's next record and applies what may be applied by then.
 func (g *recovering) add(rec *wal.Record) error {
+	if g.damage != nil {
+		g.damage.Add(rec)
+	}
 	if g.Voids(rec) {
 		g.void()
 	}

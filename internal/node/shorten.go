@@ -17,13 +17,16 @@ import (
 // keeperNode is the node as package retention sees it, which decides what is written and how much of the log goes.
 type keeperNode Node
 
-// Groups: without a peer address a node has no meta group.
+// Groups: without a peer address a node has no meta group. One whose replica is damaged here is left as it is.
 func (k *keeperNode) Groups() []uint32 {
 	groups := make([]uint32, 0, len(k.partitions)+1)
 	if k.cluster != nil {
 		groups = append(groups, 0)
 	}
 	for _, p := range k.partitions {
+		if k.cluster != nil && k.cluster.damagedHere(groupID(p.Number)) != nil {
+			continue // all there is of it stays
+		}
 		groups = append(groups, groupID(p.Number))
 	}
 	return groups
@@ -84,7 +87,15 @@ func (n *Node) recordStates() (err error) {
 	asked := n.worker.ask(func() {
 		recs := n.worker.host.StateRecords()
 		n.cluster.mu.Lock()
+		for group, apart := range n.cluster.damaged {
+			if n.cluster.gone[group] < apart.hard.Replica {
+				recs = append(recs, replica.StateRecord(group, apart.hard))
+			}
+		}
 		for group, id := range n.cluster.gone {
+			if apart := n.cluster.damaged[group]; apart != nil && id < apart.hard.Replica {
+				continue // as if it were here
+			}
 			if _, here := n.worker.host.Has(group); id > 0 && !here {
 				recs = append(recs, replica.GoneRecord(group, id))
 			}

@@ -348,6 +348,9 @@ func (n *Node) dropPartition(p *Partition) error {
 	p.mu.Unlock()
 	n.shortening.Lock()
 	defer n.shortening.Unlock()
+	if err := n.keepBad(groupID(p.Number)); err != nil {
+		return err
+	}
 	if err := snapshot.Drop(n.fs, n.dir.SnapshotDir(), groupID(p.Number)); err != nil {
 		return err
 	}

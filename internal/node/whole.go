@@ -30,6 +30,10 @@ func (n *Node) checkWhole(groups []*recovering, joined bool) error {
 	var errs []error
 	company := n.dir.Clustered() && !joined
 	for _, g := range groups[1:] {
+		if n.cluster.damagedHere(g.Group()) != nil {
+			company = true
+			continue
+		}
 		_, raft := g.Raft()
 		company = company || raft || g.Gone() > 0
 		if !raft {

@@ -62,6 +62,8 @@ type Recovery struct {
 	met   uint64
 	apart bool
 
+	anyTerm bool // of what entry the snapshot ends with is not known: see Damage
+
 	handed uint64 // index up to which entries may have been applied
 	last   uint64 // index of the newest entry
 	seen   uint64 // the highest index met since the base, for MustReach
@@ -154,7 +156,7 @@ func (r *Recovery) covered(rec *wal.Record) error {
 // entries cannot be committed any more. By its term alone an entry shows it if the log
 // does not have the one before it.
 func (r *Recovery) otherHistory(rec *wal.Record) bool {
-	if !r.raft || r.base.Index == 0 || r.handed != r.base.Index {
+	if !r.raft || r.base.Index == 0 || r.handed != r.base.Index || r.anyTerm {
 		return false
 	}
 	if rec.Index == r.base.Index+1 {
@@ -200,13 +202,13 @@ func (r *Recovery) remove(rec *wal.Record) error {
 	if err != nil {
 		return err
 	}
-	gone, base := max(r.gone, id), r.base
+	gone, base, anyTerm := max(r.gone, id), r.base, r.anyTerm
 	if r.Voids(rec) {
 		base = Base{}
 	}
 	base.MustReach = base.Index // what else was known may have been of the one that is gone
 	*r = *NewRecovery(r.group, base)
-	r.gone = gone
+	r.gone, r.anyTerm = gone, anyTerm
 	r.raft = true // a lone node's group is never removed
 	return nil
 }

@@ -15,6 +15,8 @@ type Candidates struct {
 	// MustReach is the highest index of any snapshot published of the group, bad
 	// ones and those set aside as *.bad included.
 	MustReach uint64
+	// Bad is the highest index of those set aside as *.bad; 0: there is none.
+	Bad uint64
 }
 
 // Choose gives the candidates of each group, in the order of groups.
@@ -42,6 +44,7 @@ func Choose(fs vfs.FS, dir string, groups []uint32) ([]Candidates, error) {
 	for _, name := range names {
 		if group, index, ok := parseBadName(name); ok && byGroup[group] != nil {
 			byGroup[group].MustReach = max(byGroup[group].MustReach, index)
+			byGroup[group].Bad = max(byGroup[group].Bad, index)
 		}
 	}
 	return out, nil

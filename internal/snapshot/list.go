@@ -95,6 +95,20 @@ func Prune(fs vfs.FS, dir string, group uint32, keep int) error {
 	return errors.Join(failed...)
 }
 
+// Bad returns the paths of a group's files that were set aside as *.bad.
+func Bad(fs vfs.FS, dir string, group uint32) (paths []string, err error) {
+	names, err := fs.List(dir)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot: list %s: %w", dir, err)
+	}
+	for _, name := range names {
+		if g, _, ok := parseBadName(name); ok && g == group {
+			paths = append(paths, filepath.Join(dir, name))
+		}
+	}
+	return paths, nil
+}
+
 // Drop removes everything there is of a group: its replica on this node is gone for
 // good, and with it what its bad files are evidence of. The log must say durably that
 // it is gone; a start that finds that repeats a Drop that was cut off.

@@ -56,7 +56,10 @@ type Loaded struct {
 	// snapshot of it was published, even if that file is bad or set aside by now.
 	// If snapshot and log together do not reach it, writes are missing.
 	MustReach uint64
-	Problems  []Problem
+	// Bad is the highest index of a snapshot that could not be used, now or at an
+	// earlier start; 0: there is none.
+	Bad      uint64
+	Problems []Problem
 }
 
 // LoadAll loads the newest usable snapshot of each group, several groups at a
@@ -154,7 +157,7 @@ func newLoader(fs vfs.FS, dir string, groups []uint32, o LoadOptions) (*loader, 
 	}
 	l := &loader{fs: fs, o: o}
 	for _, c := range chosen {
-		p := &plan{Loaded: Loaded{Group: c.Group, MustReach: c.MustReach}, files: c.Files}
+		p := &plan{Loaded: Loaded{Group: c.Group, MustReach: c.MustReach, Bad: c.Bad}, files: c.Files}
 		l.plans = append(l.plans, p)
 		l.total += p.bytes()
 	}
@@ -190,6 +193,7 @@ func (l *loader) group(ctx context.Context, p *plan) error {
 			return err
 		}
 		p.Problems = append(p.Problems, problem)
+		p.Bad = max(p.Bad, c.Index)
 	}
 	return nil
 }

@@ -175,6 +175,7 @@ type NodeStatus struct {
 	Since         int64  `json:"since_ms"`             // unix ms at which the state began, of NodeDown when it was last heard of; 0: not known
 	LastSeenMsAgo int64  `json:"last_seen_ms_ago"`     // 0: the node that answers; -1: never since that node started
 	Target        int    `json:"target_replicas"`      // how many it is to have
+	Damaged       []int  `json:"damaged,omitempty"`    // partitions whose replica there is damaged and is to be replaced
 }
 
 // Roles of a replica in its group.
