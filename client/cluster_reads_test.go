@@ -77,6 +77,35 @@ func TestReplicaThatRefusesARelaxedReadSendsItToTheLeader(t *testing.T) {
 	})
 }
 
+// A replica that has stood still for a while still takes the leader for it whose death the others have long got over.
+func TestLeaderThatIsDeadIsNotBelievedInAgainstTheTopology(t *testing.T) {
+	clusterBubble(t, 3, 3, func(t *testing.T, fc *fakeCluster, c *Client) {
+		key := fc.keyIn(0)
+		fc.kill(2)
+		fc.on(func(node int, fs *fakeSession, r *wire.Request) bool {
+			if r.Op != wire.OpGet || node != 1 {
+				return false
+			}
+			fs.out = wire.AppendNotLeader(fs.out, r.ID, fakeAddress(2), fc.epoch, "not here")
+			return true
+		}, nil)
+		began := time.Now()
+		for range 20 { // some of them ask node 1
+			if _, err := c.Put(context.Background(), key, nil); err != nil {
+				t.Error(err)
+				return
+			}
+			if _, err := c.Get(context.Background(), key, WithConsistency(LocalReads)); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("took %v, while the leader that the topology names serves", took)
+		}
+	})
+}
+
 func TestHungReplicaLosesItsRelaxedReads(t *testing.T) {
 	clusterBubble(t, 3, 3, func(t *testing.T, fc *fakeCluster, c *Client) {
 		fc.hang(1)

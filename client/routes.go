@@ -200,7 +200,7 @@ func (c *Client) newRoutes(t *wire.Topology, from *conn, old *routes) *routes {
 		}
 		part.Set(leader, told.Term, replicas, near)
 		if old != nil && len(old.parts) == len(r.parts) {
-			part.KeepNewer(&old.parts[p], func(n *node) bool { return n.named })
+			part.KeepNewer(&old.parts[p], func(n *node) bool { return n.named }, (*node).health)
 		}
 	}
 	return r

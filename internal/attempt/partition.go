@@ -34,12 +34,15 @@ func (p *Partition[N]) Set(leader *N, term uint64, replicas, near []*N) {
 
 // KeepNewer keeps the leader of old, which was known before, if the topology that the partition was set to does not know the latest and would
 // undo it: topologies come from many nodes, some of which are behind. named says whether the topology names a node at all.
-func (p *Partition[N]) KeepNewer(old *Partition[N], named func(*N) bool) {
+//
+// A leader that only a refusal has named, of no term, counts for more than a topology of the term before it was named as long as it is
+// well: who named it may have been behind itself, and its leader dead long since.
+func (p *Partition[N]) KeepNewer(old *Partition[N], named func(*N) bool, health func(*N) Health) {
 	leader := old.leader.Load()
 	if leader == nil || !named(leader) || old.term == 0 {
 		return
 	}
-	if p.term < old.term || p.term == old.term && old.moved {
+	if p.term < old.term || p.term == old.term && old.moved && health(leader) == Well {
 		p.leader.Store(leader)
 		p.term, p.moved = old.term, old.moved
 	}

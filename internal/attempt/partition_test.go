@@ -143,7 +143,7 @@ func TestWhatARefusalSaysOfTheLeader(t *testing.T) {
 
 func TestATopologyThatIsBehindDoesNotUndoWhatIsKnown(t *testing.T) {
 	a, b, _ := peers()
-	gone := &peer{name: "gone"}
+	gone, dead, silent := &peer{"gone", Well, false}, &peer{"dead", Down, true}, &peer{"silent", Silent, true}
 	for _, x := range []struct {
 		name    string
 		old     *peer
@@ -159,6 +159,9 @@ func TestATopologyThatIsBehindDoesNotUndoWhatIsKnown(t *testing.T) {
 		{"an earlier term", a, 3, false, 2, a},
 		{"no term", a, 3, false, 0, a},
 		{"no term on either side", a, 0, true, 0, b},
+		{"the same term, and the node that was named is dead", dead, 3, true, 3, b},
+		{"the same term, and the node that was named is silent", silent, 3, true, 3, b},
+		{"an earlier term, although the leader is dead: the topology knows nothing newer", dead, 3, false, 2, dead},
 		{"an earlier term, but the leader is not part of the cluster any more", gone, 3, true, 2, b},
 	} {
 		var old, p Partition[peer]
@@ -168,7 +171,7 @@ func TestATopologyThatIsBehindDoesNotUndoWhatIsKnown(t *testing.T) {
 			old.Redirect(b, x.old)
 		}
 		p.Set(b, x.term, nil, nil)
-		p.KeepNewer(&old, (*peer).isNamed)
+		p.KeepNewer(&old, (*peer).isNamed, (*peer).how)
 		if p.Leader() != x.want || x.want == a && (p.term != x.oldTerm || p.moved != x.moved) {
 			t.Errorf("%s: %v of term %d", x.name, p.Leader(), p.term)
 		}
@@ -228,6 +231,9 @@ func TestALeaderIsFollowed(t *testing.T) {
 			if n == nil {
 				t.Fatal("nobody to ask")
 			}
+			if n.health != Well {
+				return false
+			}
 			if n == leaders[len(leaders)-1] {
 				knows[n] = len(leaders) - 1
 				return true
@@ -239,12 +245,12 @@ func TestALeaderIsFollowed(t *testing.T) {
 		refresh := func(n *peer) {
 			var told Partition[peer]
 			told.Set(leaders[knows[n]], uint64(knows[n]), all, nil)
-			told.KeepNewer(&p, (*peer).isNamed)
+			told.KeepNewer(&p, (*peer).isNamed, (*peer).how)
 			p.Set(told.Leader(), told.term, all, nil)
 			p.moved = told.moved
 		}
 		for range rapid.IntRange(0, 40).Draw(t, "steps") {
-			switch n := all[rapid.IntRange(0, 2).Draw(t, "node")]; rapid.IntRange(0, 3).Draw(t, "what") {
+			switch n := all[rapid.IntRange(0, 2).Draw(t, "node")]; rapid.IntRange(0, 4).Draw(t, "what") {
 			case 0:
 				leaders = append(leaders, n)
 				knows[n] = len(leaders) - 1
@@ -254,16 +260,26 @@ func TestALeaderIsFollowed(t *testing.T) {
 				refresh(n)
 			case 3:
 				ask()
+			case 4: // a replica refuses a relaxed read
+				if n != leaders[len(leaders)-1] {
+					p.Redirect(n, leaders[knows[n]])
+				}
 			}
 		}
+		up := all[:0:0]
 		for _, n := range all {
+			if n != leaders[len(leaders)-1] && rapid.IntRange(0, 2).Draw(t, "state") == 0 {
+				n.health = rapid.SampledFrom([]Health{Down, Silent}).Draw(t, "health")
+				continue
+			}
 			knows[n] = len(leaders) - 1
+			up = append(up, n)
 		}
 		for range 4 {
 			if ask() {
 				return
 			}
-			refresh(all[rapid.IntRange(0, 2).Draw(t, "asked")])
+			refresh(rapid.SampledFrom(up).Draw(t, "asked"))
 		}
 		t.Fatalf("asks %v, and %v leads", p.Leader(), leaders[len(leaders)-1])
 	})

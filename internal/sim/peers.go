@@ -42,6 +42,8 @@ type sending struct {
 const (
 	dialPatience = 500 * milli
 	askPatience  = 500 * milli
+
+	zones = 2 // those of nodes and clients follow from their places
 )
 
 // ages are those of sessions here: a run is shorter than a session's life.
@@ -289,12 +291,15 @@ func (c *client) learnTopology(t *topology) {
 		if told.leader != 0 {
 			leader = c.peer(told.leader)
 		}
-		var replicas []*peer
+		var replicas, near []*peer
 		for _, place := range told.replicas {
-			replicas = append(replicas, c.peer(place))
+			p := c.peer(place)
+			if replicas = append(replicas, p); (place+c.place)%zones == 0 {
+				near = append(near, p)
+			}
 		}
-		parts[g].Set(leader, told.term, replicas, nil)
-		parts[g].KeepNewer(&c.parts[g], (*peer).isNamed)
+		parts[g].Set(leader, told.term, replicas, near)
+		parts[g].KeepNewer(&c.parts[g], (*peer).isNamed, (*peer).health)
 		if parts[g].Leader() != c.parts[g].Leader() {
 			c.askPause.Reset() // news
 		}
