@@ -31,11 +31,16 @@ type load struct {
 	first         atomic.Pointer[string]
 }
 
-const loadCallers = 16
+const (
+	loadCallers = 16
+	// patience is how long a call may take, of either client, before it counts as failed: longer than a failover.
+	patience = 10 * time.Second
+)
 
 func newLoad(o Options, c *client.Client, addrs []string) *load {
 	redis.SetLogger(silent{}) // it reports every attempt to reach a node that is meant to be down
-	return &load{o: o, client: c, redis: redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, DisableIdentity: true, MaxRedirects: 16})}
+	// It would give up after so many attempts, which may be milliseconds: the time is to end them, as it does the Go client's.
+	return &load{o: o, client: c, redis: redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, DisableIdentity: true, MaxRedirects: 10_000})}
 }
 
 // silent is go-redis's logger, which says nothing.
@@ -77,6 +82,8 @@ func value(rng *rand.Rand) []byte {
 
 // call makes one call of the mix.
 func (l *load) call(ctx context.Context, rng *rand.Rand) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience) // go-redis bounds its attempts, but not their time
+	defer cancel()
 	key := l.key(rng)
 	switch n := rng.IntN(100); {
 	case n < 40:

@@ -37,8 +37,9 @@ type Result struct {
 }
 
 // serverArgs make an hour see what a day of smaller load would: logs that are given up and snapshots that replace them.
+// With larger values allowed, segments would be raised to hold one.
 func serverArgs() []string {
-	return []string{"--log-segment-bytes", "8MiB", "--snapshot-log-bytes", "16MiB"}
+	return []string{"--log-segment-bytes", "8MiB", "--snapshot-log-bytes", "16MiB", "--max-value-bytes", "1MiB"}
 }
 
 // Run runs it. It stops at the first thing that must not happen to the cluster, with what is known so far.
@@ -50,7 +51,7 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	}
 	nodes := newNodes(kind, cluster, o.Dir)
 	defer func() { err = errors.Join(err, nodes.stop()) }()
-	c, err := client.Open(ctx, client.Options{Addresses: cluster.Addrs(), Timeout: 10 * time.Second})
+	c, err := client.Open(ctx, client.Options{Addresses: cluster.Addrs(), Timeout: patience})
 	if err != nil {
 		return nil, err
 	}
