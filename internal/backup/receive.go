@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/client"
+	"github.com/prakashpandey/vegadb/internal/mutant"
 	"github.com/prakashpandey/vegadb/internal/vfs"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -55,7 +56,7 @@ func (t *taker) receiveOnce(ctx context.Context, partition int) (*File, error) {
 	r := &reception{t: t, partition: partition, out: out, sum: sha256.New()}
 	taken := t.o.Now().UTC().Truncate(time.Second)
 	err = r.run(ctx)
-	if err == nil {
+	if err == nil && !mutant.On(mutant.UnsyncedBackup) { // what was written is taken for durable
 		err = out.Sync()
 	}
 	if cerr := out.Close(); err == nil {
@@ -149,7 +150,7 @@ func (r *reception) ask(ctx context.Context, flags uint8) (wire.BackupPiece, err
 		if err == nil || !again || flags&wire.BackupEnd != 0 || r.t.o.Now().Sub(begun) > r.t.o.Patience || ctx.Err() != nil {
 			return piece, err
 		}
-		if !sleep(ctx, pause) {
+		if !r.t.o.Sleep(ctx, pause) {
 			return piece, context.Cause(ctx)
 		}
 		pause = min(2*pause, pauseLast)

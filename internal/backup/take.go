@@ -43,6 +43,8 @@ type Options struct {
 	// Progress is called after each piece, from one goroutine at a time.
 	Progress func(Progress)
 	Now      func() time.Time // default: time.Now
+	// Sleep waits between two attempts, and reports false if ctx ended first. Default: by a timer.
+	Sleep func(ctx context.Context, d time.Duration) bool
 }
 
 // Take backs the cluster up into dir, which must be empty or not there unless a
@@ -60,6 +62,9 @@ func Take(ctx context.Context, db Cluster, fs vfs.FS, dir string, o Options) (*M
 	}
 	if t.o.Now == nil {
 		t.o.Now = time.Now
+	}
+	if t.o.Sleep == nil {
+		t.o.Sleep = sleep
 	}
 	if err := t.begin(ctx); err != nil {
 		return nil, err
@@ -157,6 +162,9 @@ func (t *taker) all(ctx context.Context) error {
 	for range t.o.Parallel {
 		workers.Go(func() {
 			for partition := range missing {
+				if ctx.Err() != nil {
+					continue // another has failed: nothing new is begun
+				}
 				if err := t.one(ctx, partition); err != nil {
 					cancel(err)
 				}

@@ -20,6 +20,8 @@ const (
 	LocalExpiry             // what has expired by a node's own clock is removed
 	LongLease               // a leader believes in its lease for ten times as long
 	RepeatAsNew             // a client repeats a write whose reply was lost as if it were another one
+	StaleBackup             // a backup of a partition is of any snapshot that there is
+	UnsyncedBackup          // a backup is called complete before it is durable
 	end
 )
 
@@ -39,6 +41,8 @@ var names = [end]string{
 	LocalExpiry:         "local-expiry",
 	LongLease:           "long-lease",
 	RepeatAsNew:         "repeat-as-new",
+	StaleBackup:         "stale-backup",
+	UnsyncedBackup:      "unsynced-backup",
 }
 
 // Variable is the environment variable that names the bug that is on, in programs built with the tag mutants.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/command"
+	"github.com/prakashpandey/vegadb/internal/lender"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/vfs"
@@ -195,7 +196,7 @@ func TestOpenBackupsAreBounded(t *testing.T) {
 	n := open(t, o)
 	defer n.Close()
 	var infos []BackupInfo
-	for range backupsMost {
+	for range lender.Most {
 		info, err := n.BeginBackup(t.Context(), n.partitions[1])
 		if err != nil {
 			t.Fatal(err)
@@ -214,11 +215,11 @@ func TestOpenBackupsAreBounded(t *testing.T) {
 		t.Error(err)
 	}
 	// Readers that seem to have gone make room, the one that is idle for longest first.
-	ahead.Store(int64(backupIdle + time.Second))
+	ahead.Store(int64(lender.Idle + time.Second))
 	if _, _, err := n.ReadBackup(t.Context(), infos[1].Token, 0, make([]byte, 1)); err != nil {
 		t.Error(err)
 	}
-	for range backupsMost - 1 {
+	for range lender.Most - 1 {
 		if _, err := n.BeginBackup(t.Context(), n.partitions[2]); err != nil {
 			t.Fatal(err)
 		}
@@ -240,18 +241,18 @@ func TestABackupThatNobodyReadsIsLetGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bs.expire(now.Add(backupPatience / 2))
-	b := bs.take(info.Token) // being read
-	bs.expire(now.Add(10 * backupPatience))
+	bs.Expire(now.Add(lender.Patience / 2))
+	b := bs.Take(info.Token) // being read
+	bs.Expire(now.Add(10 * lender.Patience))
 	if b == nil || n.OpenBackups() != 1 {
 		t.Fatal("let go too early")
 	}
-	bs.giveBack(b, now.Add(10*backupPatience))
-	bs.expire(now.Add(10*backupPatience + backupPatience/2))
+	bs.GiveBack(b, now.Add(10*lender.Patience))
+	bs.Expire(now.Add(10*lender.Patience + lender.Patience/2))
 	if n.OpenBackups() != 1 {
 		t.Fatal("let go too early after a read")
 	}
-	bs.expire(now.Add(12 * backupPatience))
+	bs.Expire(now.Add(12 * lender.Patience))
 	if _, _, err := n.ReadBackup(t.Context(), info.Token, 0, make([]byte, 1)); !errors.Is(err, ErrBackupGone) {
 		t.Errorf("%v", err)
 	}

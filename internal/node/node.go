@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prakashpandey/vegadb/internal/datadir"
+	"github.com/prakashpandey/vegadb/internal/lender"
 	"github.com/prakashpandey/vegadb/internal/logclock"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/store"
@@ -98,7 +99,7 @@ type Node struct {
 	shortening sync.Mutex
 	snapshots  snapshotter
 	images     images
-	backups    backups
+	backups    lender.Desk
 	expired    atomic.Uint64
 	refused    atomic.Uint64 // writes refused at the memory limit
 	full       atomic.Bool   // a table has used up its addresses; see store.Table.Full
@@ -244,7 +245,7 @@ func (n *Node) close() error {
 	n.ready.Store(false)
 	close(n.stop)
 	n.snapshots.cancel()
-	n.backups.close()
+	n.backups.Close()
 	var errs []error
 	if n.cluster != nil {
 		n.cluster.cancel()

@@ -27,7 +27,7 @@ func (n *Node) runSweeper() {
 		case <-tick.C:
 		}
 		began := n.opts.Clock()
-		n.backups.expire(began)
+		n.backups.Expire(began)
 		for range n.partitions {
 			p := n.partitions[next]
 			n.sweep(p, &clockEntryAt[next], began)

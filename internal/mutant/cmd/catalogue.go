@@ -43,4 +43,8 @@ var catalogue = []entry{
 		"replica", "TestALeaseEndsBeforeAVoterForgetsTheLeader", true},
 	{mutant.RepeatAsNew, "a client repeats a write whose reply was lost as if it were another one", "attempt `State.Resend`",
 		"attempt", "TestNothingIsExecutedTwice", false},
+	{mutant.StaleBackup, "a backup of a partition is of any snapshot that there is", "lender `Stale`, `Recent`",
+		"lender", "TestAnImageForABackupIsNotOlderThanItsBeginning", false},
+	{mutant.UnsyncedBackup, "a backup is called complete before it is durable", "backup `taker.receiveOnce`",
+		"backup", "TestAPowerCutLeavesACompleteBackupOrNone", false},
 }
