@@ -272,3 +272,18 @@ func Open(fs vfs.FS, dir string) (*Backup, error) {
 	}
 	return &Backup{Manifest: *m, fs: fs, dir: dir}, nil
 }
+
+// ForeignError: a backup is to be restored into a cluster that it is not of. Whoever means that has to say so.
+type ForeignError struct{ Backup, Cluster string }
+
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("the backup is of cluster %s, and this is cluster %s", e.Backup, e.Cluster)
+}
+
+// Fits returns a *ForeignError if the backup is of another cluster than that of the id.
+func (b *Backup) Fits(clusterID string) error {
+	if b.ClusterID != clusterID {
+		return &ForeignError{b.ClusterID, clusterID}
+	}
+	return nil
+}

@@ -113,9 +113,8 @@ func mayRestore(ctx context.Context, db *client.Client, b *backup.Backup, r *res
 	if err != nil {
 		return err
 	}
-	if topology.ClusterID != b.ClusterID && !r.otherCluster {
-		return &refusedError{fmt.Sprintf("the backup is of cluster %s, and this is cluster %s", b.ClusterID, topology.ClusterID),
-			"if that is meant: --into-other-cluster"}
+	if err := b.Fits(topology.ClusterID); err != nil && !r.otherCluster {
+		return &refusedError{err.Error(), "if that is meant: --into-other-cluster"}
 	}
 	if r.overwrite {
 		return nil

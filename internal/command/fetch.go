@@ -34,3 +34,21 @@ func Fetch(t *store.Table, entries [][]byte) {
 		t.PrefetchEntry(h)
 	}
 }
+
+// EachKey calls each with the key of every operation of an entry, in order; of operations without one, which concern all keys
+// or none, with nil. Keys are views into the entry.
+func EachKey(entry []byte, each func(key []byte)) error {
+	h, ops, err := decodeHeader(entry)
+	if err != nil {
+		return err
+	}
+	var o op
+	for range h.count {
+		o.key = nil
+		if ops, err = o.decode(ops); err != nil {
+			return err
+		}
+		each(o.key)
+	}
+	return nil
+}

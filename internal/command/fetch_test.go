@@ -85,3 +85,20 @@ func BenchmarkFetch(b *testing.B) {
 		}
 	}
 }
+
+func TestEachKeyNamesTheKeysOfAnEntryInOrder(t *testing.T) {
+	e := AppendPut(BeginSession(nil, Session{Seq: 1}), []byte("a"), []byte("1"), PutOp{ExpireAt: 5})
+	e = AppendDelete(e, []byte("b"), DeleteOp{})
+	e = AppendClock(e)
+	SetCount(e, 3)
+	var keys []string
+	if err := EachKey(e, func(key []byte) { keys = append(keys, fmt.Sprintf("%s/%v", key, key == nil)) }); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(keys); got != "[a/false b/false /true]" {
+		t.Error(got)
+	}
+	if err := EachKey(e[:len(e)-5], func([]byte) {}); err == nil {
+		t.Error("an entry that is cut off is taken")
+	}
+}

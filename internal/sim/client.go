@@ -33,6 +33,7 @@ type client struct {
 	values int
 	shown  map[string]uint64 // versions that it was shown, by key, for compare-and-put
 	own    own
+	script func() (op history.Op, e *extra, more bool) // what it does instead of what it draws; nil: it draws
 
 	op      *operation // nil: none is under way
 	ids     uint64
@@ -69,6 +70,12 @@ func (c *client) next() {
 	var op history.Op
 	var extra *extra
 	switch {
+	case c.script != nil:
+		var more bool
+		if op, extra, more = c.script(); !more {
+			c.ends = true
+			return
+		}
 	case c.s.over:
 		op = history.Op{Kind: history.Get, Key: c.reading[0]}
 	case c.place-firstClient <= c.s.cfg.Readers:
@@ -146,6 +153,9 @@ func (c *client) finish(o *operation, r history.Reply) {
 		o.call.End(r)
 	} else if !c.s.over || r.Outcome == history.OK {
 		o.req.extra.check(c, o, r.Outcome)
+	}
+	if o.req.op.Kind.Writes() && r.Outcome == history.OK {
+		c.s.witness.acknowledges(o.req.group, o.got.index)
 	}
 	c.s.operated(o.req.op, o.req.extra, r.Outcome)
 	c.learn(o.req.op, r)

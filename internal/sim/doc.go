@@ -15,7 +15,8 @@
 // The same seed, the same configuration and the same commit give the same trace, event for event: [Result.Hash].
 //
 //   - One goroutine at a time (coroutines are resumed by events, and run until they wait); a queue of events ordered by
-//     time, then by the order in which they were put there.
+//     time, then by the order in which they were put there. What
+//     the product waits for in the middle of its functions is another goroutine, that runs while the world stands still: lockstep.go.
 //   - All randomness is drawn from streams made of the seed, one for each part of the world, so that one part's
 //     drawing more does not change what another part draws.
 //   - Raft draws its election time-outs, and the log its salts, from crypto/rand.Reader. Run replaces that
@@ -36,6 +37,11 @@
 // With [Config.Membership], every node has a replica of the meta group, and the node that leads it runs meta.Plan. An operator
 // switches on nodes that join, drains and removes others, and buries those that are lost; groups follow their targets by
 // what package mover decides. Without it, every node has a replica of every group from the beginning to the end.
+//
+// # Backups
+//
+// With [Features].Backups, an operator backs the cluster up with package backup while faults come, and at the end restores what he has
+// with package loader into a second world, of another number of nodes and partitions: backup.go, restore.go.
 //
 // # Fault model
 //
@@ -65,6 +71,8 @@
 //	loss of a node      one, if nobody's platter is damaged       it is removed by force, and its replicas made anew
 //	clock jump          any number of nodes: wall clock, up to    expiry follows the log's time; nothing else looks
 //	                    an hour in either direction
+//	power cut of the    at any write, fsync, rename, and after    as above
+//	operator's machine  a backup
 //	handover            of any group, to any voter, which may     leases end first; clients wait or are sent on
 //	                    hear of it late
 //
@@ -78,13 +86,17 @@
 //  6. Any majority of a group's configuration and any of the one before it have a replica in common; a replica votes only
 //     after it was a learner; a replica's id is used once; the meta group's commands have the same results everywhere.
 //  7. What waits, in a log's queue or a host, stays within its bounds.
+//  8. A backup that calls itself complete is whole. Each of its partitions is what the log says at one index, which is not before any
+//     write that had been acknowledged when the backup was begun. One that is cut off is complete, or known not to be.
 //
 // When the faults have ended (all nodes but the damaged ones run, all links carry, clocks keep their rate):
 //
-//  8. Within [Config.LivenessMs] every group has a leader and a client's write to every partition succeeds.
-//  9. Within a minute and a half every member is one that lives, every group has the replicas that it should have, on active nodes,
+//  9. Within [Config.LivenessMs] every group has a leader and a client's write to every partition succeeds.
+//  10. Within a minute and a half every member is one that lives, every group has the replicas that it should have, on active nodes,
 //     and no other node has one; moves that crashes have interrupted are among that.
-//  10. Soon after the clients have stopped, all replicas of a group hold the same state, byte for byte.
+//  11. A backup can be taken, and restored into a cluster of another size, whatever goes wrong there: then it holds the same
+//     entries, but for those that have expired, and no others. Another cluster is told that the backup is not its own.
+//  12. Soon after the clients have stopped, all replicas of a group hold the same state, byte for byte.
 //
 // # Not in the model
 //

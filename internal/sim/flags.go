@@ -21,6 +21,7 @@ func (c *Config) Bind(fs *flag.FlagSet) {
 	fs.Int64Var(&c.SafetyMs, "safety-ms", c.SafetyMs, "how long faults come, in simulated ms; 0: 8000")
 	fs.Int64Var(&c.LivenessMs, "liveness-ms", c.LivenessMs, "how long recovery may take when they have ended; 0: 15000")
 	fs.Var(&switches[Faults]{&c.Faults}, "faults", "`kinds` of faults, with commas, and every=MS between two; none; empty: by the seed. "+switchNames[Faults]())
+	fs.Var(&switches[Features]{&c.Features}, "features", "`what` else there is in the world, with commas; none; empty: by the seed. "+switchNames[Features]())
 	fs.BoolVar(&c.Membership, "members", c.Membership, "nodes join and leave as well")
 	fs.IntVar(&c.Replicas, "replicas", c.Replicas, "with -members, how many each partition is to have: 3 or 5; 0: by the seed")
 	fs.IntVar(&c.Spares, "spares", c.Spares, "with -members, how many nodes may join; 0: by the seed")

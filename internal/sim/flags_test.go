@@ -42,7 +42,7 @@ func TestAReplayCommandSaysEverythingThatWasAskedFor(t *testing.T) {
 		{Seed: 7},
 		{Seed: 7, Membership: true},
 		{Seed: 1, Nodes: 5, Partitions: 2, Clients: 3, Readers: 1, Keys: 9, SafetyMs: 10, LivenessMs: 20, Membership: true, Replicas: 5, Spares: 2,
-			Faults: &Faults{Cuts: true, DiskFails: true, EveryMs: 40}},
+			Faults: &Faults{Cuts: true, DiskFails: true, EveryMs: 40}, Features: &Features{Backups: true}},
 		{Seed: 3, Faults: &Faults{}},
 		lease, other,
 	} {
@@ -100,7 +100,7 @@ func TestFiguresOfManyRunsAreSums(t *testing.T) {
 		t.Errorf("%d operations, %d outcomes", operations, outcomes)
 	}
 	// Figures are of what happened, and none of it happens without faults.
-	if calm := Run(Config{Seed: 3, Faults: &Faults{}}); len(calm.Figures.Faults) > 0 {
+	if calm := Run(Config{Seed: 3, Faults: &Faults{}, Features: &Features{}}); len(calm.Figures.Faults) > 0 {
 		t.Errorf("%v", calm.Figures.Faults)
 	}
 }

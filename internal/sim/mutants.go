@@ -8,6 +8,8 @@ func MutantWorld(b mutant.Bug) (c Config, ok bool) {
 	// Many clients at one key of one group, some of which do not write and so need not wait for a leader that is cut off: a
 	// stale read does not stay unnoticed.
 	crowd := Config{Nodes: 3, Partitions: 1, Keys: 1, Clients: 12, Readers: 4}
+	c.Features = &Features{}
+	crowd.Features = c.Features
 	switch b {
 	case mutant.EarlyAck, mutant.SkippedFsync, mutant.UnsyncedSnapshot, mutant.LogTruncatedFirst:
 		c.Faults = &Faults{Cuts: true, EveryMs: 400}
@@ -30,6 +32,12 @@ func MutantWorld(b mutant.Bug) (c Config, ok bool) {
 	case mutant.LocalExpiry:
 		c.Partitions, c.Clients = 1, 8
 		c.Faults = &Faults{Clocks: true, EveryMs: 400}
+	case mutant.StaleBackup:
+		c.Features.Backups = true
+		c.Faults = &Faults{Kills: true, EveryMs: 1000}
+	case mutant.UnsyncedBackup:
+		c.Features.Backups = true
+		c.Faults = &Faults{}
 	case mutant.NaiveSwap:
 		c.Membership = true
 	default:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/datadir"
 	"github.com/prakashpandey/vegadb/internal/driver"
+	"github.com/prakashpandey/vegadb/internal/lender"
 	"github.com/prakashpandey/vegadb/internal/logclock"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/ring"
@@ -52,8 +53,9 @@ type proc struct {
 	preparing bool // and one of its preparer
 
 	arrived map[uint32]arrival
-	grown   uint64 // the log's bytes as of the last snapshots
-	cramped bool   // the log gets no room on the disk: snapshots may let it become shorter
+	desk    lender.Desk // images that backups read
+	grown   uint64      // the log's bytes as of the last snapshots
+	cramped bool        // the log gets no room on the disk: snapshots may let it become shorter
 	leaders map[uint32]int
 	clock   logclock.Clock
 
@@ -184,6 +186,7 @@ func (n *node) drop() {
 // sweep removes what has expired, for as long as it lives, as package node's sweeper does.
 func (n *node) sweep() {
 	n.later(sweepEvery, n.sweep)
+	n.expireImages()
 	for _, p := range n.parts {
 		if !p.replacing {
 			p.table.Sweep(p.group.State().Stamp, n.clockMs(), sweepBatch)

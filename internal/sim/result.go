@@ -23,7 +23,8 @@ type Result struct {
 	Joined, Removed, Changes              int // of nodes, and of configurations
 	Figures                               Figures
 
-	asked Config
+	asked     Config
+	elsewhere *Result
 
 	events []Event
 }
@@ -53,6 +54,10 @@ func (r *Result) String() string {
 	}
 	fmt.Fprintf(&b, "faults: %+v\n", *r.Config.Faults)
 	b.WriteString(spaceTime(r.events, r.Config.Nodes+r.Config.Spares))
+	if r.elsewhere != nil {
+		b.WriteString("the cluster that a backup is restored into:\n")
+		b.WriteString(spaceTime(r.elsewhere.events, r.elsewhere.Config.Nodes))
+	}
 	fmt.Fprintf(&b, "replay: %s\n", r.Replay())
 	return b.String()
 }
@@ -62,7 +67,7 @@ func (s *Sim) result() *Result {
 		Config: s.cfg, Hash: s.trace.hash, Events: s.trace.count, Broken: s.failure, Ended: s.now / milli,
 		Applied: s.witness.applied, Elections: s.witness.elections, Installed: s.witness.installed,
 		Joined: s.witness.joined, Removed: s.witness.removed, Changes: s.witness.changes,
-		events: s.trace.last(s.cfg.Keep), asked: s.asked,
+		events: s.trace.last(s.cfg.Keep), asked: s.asked, elsewhere: s.elsewhere,
 	}
 	for _, n := range s.nodes {
 		r.Starts += n.lives

@@ -30,6 +30,8 @@ type Config struct {
 	// each partition is to have, and Spares how many nodes may join. Defaults by the seed.
 	Membership       bool
 	Replicas, Spares int
+	// Features are what else there is in the world; nil: drawn from the seed.
+	Features *Features
 	// Mutant is a bug that is put into the product, to see that it is noticed. It takes a build with the tag mutants.
 	Mutant mutant.Bug
 	// Keep is how many events of the trace are kept for the report; 0: the last 400.
@@ -57,8 +59,10 @@ type Sim struct {
 	rec     *history.Recorder
 	recTime int64
 
-	founding *meta.State // with which the cluster begins; nil without membership
-	operator operator
+	founding  *meta.State // with which the cluster begins; nil without membership
+	operator  operator
+	backer    *backer // nil without backups
+	elsewhere *Result // of the cluster that a backup was restored into, if something is broken there
 
 	faults  *Faults
 	calm    bool // the liveness phase: no faults
@@ -81,7 +85,10 @@ const (
 	streamLife
 	streamClients // and those above it, one for each client
 
-	streamOperator = 1 << 32
+	streamOperator = 1<<32 + iota
+	streamFeatures
+	streamBacker
+	streamRestore
 )
 
 // cryptoRand stands in for crypto/rand.Reader.
@@ -152,6 +159,9 @@ func newSim(cfg Config) *Sim {
 	if cfg.Faults == nil {
 		cfg.Faults = faults
 	}
+	if cfg.Features == nil {
+		cfg.Features = drawFeatures(cfg.stream(streamFeatures), cfg.Membership)
+	}
 	s := &Sim{
 		asked: asked, cfg: cfg, now: 1_000_000, faults: cfg.Faults, trace: trace{hash: fnvOffset, keep: cfg.Keep},
 		netRand: cfg.stream(streamNet), diskRand: cfg.stream(streamDisk),
@@ -167,6 +177,9 @@ func newSim(cfg Config) *Sim {
 	}
 	if cfg.Membership {
 		s.foundCluster()
+	}
+	if cfg.Features.Backups {
+		s.backer = newBacker(s)
 	}
 	for i := 1; i <= cfg.Clients; i++ {
 		s.clients = append(s.clients, newClient(s, i))
@@ -196,6 +209,9 @@ func (s *Sim) live() {
 	}
 	s.plague()
 	s.operate()
+	if s.backer != nil {
+		s.backer.goOn()
+	}
 	if !s.run(s.now+s.cfg.SafetyMs*milli, nil) {
 		return
 	}
@@ -216,6 +232,9 @@ func (s *Sim) live() {
 	if s.cfg.Membership && !s.placement() {
 		return
 	}
+	if !s.backedUp() {
+		return
+	}
 	s.phase("quiet")
 	s.over = true
 	if !s.run(s.now+s.cfg.LivenessMs*milli, s.settled) {
@@ -232,6 +251,7 @@ func (s *Sim) live() {
 	if !s.run(s.now+s.cfg.LivenessMs*milli, reader.idle) {
 		s.fail("the last reads do not end")
 	}
+	s.restoredElsewhere()
 }
 
 func (s *Sim) phase(name string) { s.tell(Event{Kind: "phase", Text: name}) }
@@ -267,6 +287,12 @@ func (s *Sim) recorderTime() time.Duration {
 
 // close gives back what the world holds outside the heap.
 func (s *Sim) close() {
+	if s.backer != nil && s.backer.taking != nil {
+		s.backer.taking.end()
+	}
+	for _, m := range s.witness.models[1:] {
+		m.close()
+	}
 	for _, n := range s.nodes {
 		n.drop()
 	}

@@ -47,6 +47,7 @@ import (
 //	try      it sends its operation to p         id
 //	reset    n's machine runs, its server does not, and refuses p      id, b: bytes
 //	reply    it has its outcome                  s: what
+//	backup   the operator begins or ends a backup         s: which, and what became of it
 //	fault    something is broken or repaired     n, p, s: what
 //	phase    the run goes on to its next phase   s: which
 //
@@ -171,6 +172,9 @@ func spaceTime(events []Event, nodes int) string {
 // line shows an event in a few words.
 func (e *Event) line() string {
 	place := func(n int) string {
+		if n == backerPlace {
+			return "backup"
+		}
 		if n > firstClient {
 			return fmt.Sprintf("client %d", n-firstClient)
 		}

@@ -18,8 +18,10 @@ type witness struct {
 	groups  []seen
 	writes  map[sent]*fate
 	leaders map[term]reign
-	clock   int64   // the latest that any node's clock has said
-	stamps  []int64 // by group: the latest log time of an entry that is committed
+	clock   int64    // the latest that any node's clock has said
+	stamps  []int64  // by group: the latest log time of an entry that is committed
+	models  []*model // by group: what its log says; nil of the meta group
+	acks    [][]ack  // by group: what clients have been told
 	// What the run reached, for whoever asks whether it tests anything.
 	applied, installed, elections int
 	joined, removed, changes      int
@@ -59,7 +61,15 @@ type term struct {
 }
 
 func newWitness(s *Sim) *witness {
-	return &witness{s: s, groups: make([]seen, s.cfg.Partitions+1), writes: make(map[sent]*fate), leaders: make(map[term]reign), stamps: make([]int64, s.cfg.Partitions+1)}
+	groups := s.cfg.Partitions + 1
+	w := &witness{
+		s: s, groups: make([]seen, groups), writes: make(map[sent]*fate), leaders: make(map[term]reign), stamps: make([]int64, groups),
+		models: make([]*model, groups), acks: make([][]ack, groups),
+	}
+	for g := 1; g < groups; g++ {
+		w.models[g] = newModel(uint32(g))
+	}
+	return w
 }
 
 // reign is a node's in one of its lives.
@@ -99,6 +109,9 @@ func (w *witness) note(p *partition, index, term, hash uint64) *seenEntry {
 }
 
 func (w *witness) advances(p *partition, index, term uint64, conf *replica.Configuration) {
+	if m := w.models[p.id]; m != nil && m.last() < index {
+		m.advance(index, term)
+	}
 	if conf == nil {
 		w.note(p, index, term, 1)
 		return
@@ -111,6 +124,11 @@ func (w *witness) advances(p *partition, index, term uint64, conf *replica.Confi
 func (w *witness) applies(p *partition, index, term uint64, entry []byte, sink command.Sink) *watched {
 	e := w.note(p, index, term, fnvBytes(fnvOffset, entry)|1)
 	w.stamps[p.id] = max(w.stamps[p.id], command.Stamp(entry))
+	if m := w.models[p.id]; m.last() < index {
+		if err := m.apply(index, term, entry); err != nil {
+			w.s.fail("group %d, index %d: %v", p.id, index, err)
+		}
+	}
 	v := &watched{w: w, p: p, e: e, index: index, term: term, inner: sink, hash: fnvOffset}
 	if session, ok := command.EntrySession(entry); ok {
 		key := sent{session.ID, session.Seq}
