@@ -232,7 +232,7 @@ func TestABuiltServerCrashedBetweenLogAndTableAppliesEachEntryOnce(t *testing.T)
 			}
 		})
 	}
-	rounds := 3
+	rounds := 5
 	if *lasting > 0 {
 		rounds = 100
 	}

@@ -33,6 +33,6 @@ func TestAClusterWhosePowerIsCutKeepsItsPromises(t *testing.T) {
 			clustertest.PowerCut(clustertest.AnyLeader, 300*time.Millisecond),
 			clustertest.PowerCutOfAll(100 * time.Millisecond),
 		},
-		count: 4, calm: 300 * time.Millisecond, atLeast: 50,
+		count: 3, calm: 300 * time.Millisecond, atLeast: 50,
 	}.run(t)
 }

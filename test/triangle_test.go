@@ -79,7 +79,7 @@ func TestServiceInAPartialTriangleIsMeasured(t *testing.T) {
 	c := clustertest.Start(t, three)
 	cl := c.Client(t)
 	keys := oneOfEach(c, 8)
-	during := 1500 * time.Millisecond
+	during := 600 * time.Millisecond
 	if *lasting > 0 {
 		during = *lasting
 	}
