@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/prakashpandey/vegadb/internal/mutant"
 	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/wire"
 )
@@ -119,6 +120,10 @@ func (a *Applier) several(t *store.Table, ops []byte) error {
 		}
 		h := t.Hash(a.op.key)
 		a.execute(t.Stripe(h), h, i)
+		if mutant.On(mutant.HalvedBatch) { // the first write is shown before the others are done
+			t.UnlockMask(stripes)
+			stripes = 0
+		}
 	}
 	t.UnlockMask(stripes)
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -328,5 +329,41 @@ func TestEntryBornExpiredTakesNoRoom(t *testing.T) {
 	mustApply(t, x.table, 2, 50, AppendPut(nil, key, []byte("v"), PutOp{ExpireAt: 50}))
 	if n := x.table.Len(); n != 0 {
 		t.Errorf("%d entries are left of the one that was replaced", n)
+	}
+}
+
+// locks notes, at each result, whether the table could be read.
+type locks struct {
+	t     *store.Table
+	taken []bool
+}
+
+func (l *locks) Result(int, *Result) {
+	free := true
+	for i := range uint64(64) {
+		s := l.t.Stripe(i << 58)
+		if s.TryLock() {
+			s.Unlock()
+		} else {
+			free = false
+		}
+	}
+	l.taken = append(l.taken, !free)
+}
+
+func TestNobodyGetsAtABatchBeforeAllOfItIsDone(t *testing.T) {
+	table := store.New(store.Options{Stripes: 4})
+	defer table.Close()
+	e := Begin(nil)
+	for i := range 20 {
+		e = AppendPut(e, fmt.Appendf(nil, "key-%d", i), []byte("v"), PutOp{})
+	}
+	SetCount(e, 20)
+	l := &locks{t: table}
+	if err := Apply(table, 1, e, l); err != nil {
+		t.Fatal(err)
+	}
+	if len(l.taken) != 20 || slices.Contains(l.taken, false) {
+		t.Errorf("%v", l.taken)
 	}
 }

@@ -22,6 +22,8 @@ const (
 	RepeatAsNew             // a client repeats a write whose reply was lost as if it were another one
 	StaleBackup             // a backup of a partition is of any snapshot that there is
 	UnsyncedBackup          // a backup is called complete before it is durable
+	HalvedBatch             // the writes of a batch are shown before all of them are done
+	SkippingScan            // a page of a scan ends behind entries that it does not show
 	end
 )
 
@@ -43,6 +45,8 @@ var names = [end]string{
 	RepeatAsNew:         "repeat-as-new",
 	StaleBackup:         "stale-backup",
 	UnsyncedBackup:      "unsynced-backup",
+	HalvedBatch:         "halved-batch",
+	SkippingScan:        "skipping-scan",
 }
 
 // Variable is the environment variable that names the bug that is on, in programs built with the tag mutants.

@@ -15,6 +15,7 @@ type operation struct {
 	req   *request
 	call  history.Call
 	place int // in the history; -1: it is not in it
+	began int64
 
 	try    attempt.State
 	step   uint64        // counts what has happened to it: tells an event that was meant for an earlier step

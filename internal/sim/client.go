@@ -80,14 +80,14 @@ func (c *client) next() {
 		op = history.Op{Kind: history.Get, Key: c.reading[0]}
 	case c.place-firstClient <= c.s.cfg.Readers:
 		op = history.Op{Kind: history.Get, Key: fmt.Sprintf("register-%d", c.rng.IntN(c.s.cfg.Keys)), Level: history.Lease}
-	case c.rng.IntN(8) == 0:
+	case c.rng.IntN(8) == 0, c.own.walk != nil && c.rng.IntN(4) == 0:
 		op, extra = c.chooseExtra()
 	default:
 		op = c.choose()
 	}
 	op.Client = c.place - firstClient
 	group := c.s.groupOf(op.Key)
-	o := &operation{req: &request{client: c.place, group: group, op: op, extra: extra}}
+	o := &operation{req: &request{client: c.place, group: group, op: op, extra: extra}, began: c.s.now}
 	c.s.tell(Event{Kind: "call", Node: c.place, Text: op.String()})
 	c.groups[int(group)] = true
 	if o.place = -1; extra == nil {
@@ -153,6 +153,9 @@ func (c *client) finish(o *operation, r history.Reply) {
 		o.call.End(r)
 	} else if !c.s.over || r.Outcome == history.OK {
 		o.req.extra.check(c, o, r.Outcome)
+	}
+	if r.Outcome == history.OK && !o.req.op.Kind.Writes() && (o.req.extra == nil || o.req.extra.look == nil) {
+		c.s.witness.shows(o)
 	}
 	if o.req.op.Kind.Writes() && r.Outcome == history.OK {
 		c.s.witness.acknowledges(o.req.group, o.got.index)

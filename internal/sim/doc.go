@@ -80,7 +80,10 @@
 //
 //  1. Replicas that apply the entry of an index apply the same entry, with the same results.
 //  2. What clients saw is linearizable, key by key, for linearizable and lease reads and all writes.
-//  3. Session, bounded and local reads show at least what they promise.
+//  3. Session, bounded and local reads show at least what they promise. What any read shows is what the committed log says at the index
+//     that the reply names (model.go), and that index is one that its level promises: an entry that expires is there until the
+//     serving node's clock says so, and never again once the log's time does; the writes of a batch are there together; a scan meets what was
+//     there from a partition's first page to its last exactly once, nothing twice, and nothing that was not there.
 //  4. No acknowledged write is missing at the end; an increment counts once, however often it was sent.
 //  5. Nothing panics, and no node refuses to start, but for one whose platter was damaged.
 //  6. Any majority of a group's configuration and any of the one before it have a replica in common; a replica votes only

@@ -6,7 +6,6 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/history"
-	"github.com/prakashpandey/vegadb/internal/store"
 )
 
 // extra is an operation that histories have no model of: entries that expire, batches, scans. Each client has keys of
@@ -21,7 +20,7 @@ type extra struct {
 // extraReply is what such an operation brings beside what others do.
 type extraReply struct {
 	expireAt int64
-	keys     map[string]bool
+	page     page
 	pair     [2]string
 }
 
@@ -29,13 +28,16 @@ type extraReply struct {
 type own struct {
 	ttlVersion uint64 // of the entry that expires; 0: not known
 	expireAt   int64
-	batch      int             // the newest batch that was asked for
-	batched    int             // and that was acknowledged
-	stays      map[string]bool // keys that were acknowledged and are never deleted
+	batch      int   // the newest batch that was asked for
+	batched    int   // and that was acknowledged
+	walk       *walk // that is under way
 }
 
 // chooseExtra draws one of them.
 func (c *client) chooseExtra() (history.Op, *extra) {
+	if c.own.walk != nil && c.rng.IntN(2) == 0 {
+		return c.scan()
+	}
 	switch c.rng.IntN(6) {
 	case 0:
 		return c.putExpiring()
@@ -132,8 +134,12 @@ func (c *client) getBatch() (history.Op, *extra) {
 		},
 		check: func(c *client, o *operation, how history.Outcome) {
 			pair := o.got.pair
-			if how != history.OK {
+			if how != history.OK || !c.s.witness.reaches(o) {
 				return
+			}
+			m := c.s.witness.models[o.req.group]
+			if one, other := m.at(a, o.got.index), m.at(b, o.got.index); one.value != pair[0] || other.value != pair[1] {
+				c.s.fail("client %d reads %q and %q of a batch at index %d; by the log it is %+v and %+v", c.place-firstClient, pair[0], pair[1], o.got.index, one, other)
 			}
 			first, _ := strconv.Atoi(pair[0])
 			if pair[0] != pair[1] || first < c.own.batched || first > c.own.batch {
@@ -152,48 +158,6 @@ func (c *client) putStaying() (history.Op, *extra) {
 		entry: func(e []byte, _ int64) []byte {
 			return command.AppendPut(e, []byte(op.Key), []byte("stays"), command.PutOp{})
 		},
-		check: func(c *client, _ *operation, how history.Outcome) {
-			if how == history.OK {
-				if c.own.stays == nil {
-					c.own.stays = make(map[string]bool)
-				}
-				c.own.stays[op.Key] = true
-			}
-		},
-	}
-}
-
-// scan walks over a partition: whatever stays is met.
-func (c *client) scan() (history.Op, *extra) {
-	group := uint32(1 + c.rng.IntN(c.s.cfg.Partitions))
-	key := ""
-	for i := 0; ; i++ { // a key that leads there
-		if key = "scan-" + strconv.Itoa(i); c.s.groupOf(key) == group {
-			break
-		}
-	}
-	var expected []string
-	for i := range 30 {
-		if k := fmt.Sprintf("staying-%d-of-%d", i, c.place-firstClient); c.own.stays[k] && c.s.groupOf(k) == group {
-			expected = append(expected, k)
-		}
-	}
-	return history.Op{Kind: history.Get, Key: key}, &extra{
-		name: "scan",
-		look: func(n *node, p *partition, a *reply) {
-			a.keys = make(map[string]bool)
-			for cursor := uint64(0); ; {
-				if cursor = p.table.Scan(cursor, 7, func(e *store.Entry) { a.keys[string(e.Key)] = true }); cursor == 0 {
-					return
-				}
-			}
-		},
-		check: func(c *client, o *operation, how history.Outcome) {
-			for _, k := range expected {
-				if how == history.OK && !o.got.keys[k] {
-					c.s.fail("client %d does not meet %s in a scan of group %d", c.place-firstClient, k, group)
-				}
-			}
-		},
+		check: func(*client, *operation, history.Outcome) {},
 	}
 }

@@ -38,6 +38,8 @@ func MutantWorld(b mutant.Bug) (c Config, ok bool) {
 	case mutant.UnsyncedBackup:
 		c.Features.Backups = true
 		c.Faults = &Faults{}
+	case mutant.HalvedBatch, mutant.SkippingScan:
+		c.Faults = &Faults{}
 	case mutant.NaiveSwap:
 		c.Membership = true
 	default:

@@ -178,6 +178,13 @@ func newSim(cfg Config) *Sim {
 	if cfg.Membership {
 		s.foundCluster()
 	}
+	for g := uint64(1); g <= uint64(cfg.Partitions); g++ { // with what nodes are formatted with
+		index := uint64(1)
+		if s.founding != nil {
+			index = s.founding.Group(g).ActualIndex
+		}
+		s.witness.models[g].advance(index, 1)
+	}
 	if cfg.Features.Backups {
 		s.backer = newBacker(s)
 	}

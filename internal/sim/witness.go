@@ -129,7 +129,7 @@ func (w *witness) applies(p *partition, index, term uint64, entry []byte, sink c
 			w.s.fail("group %d, index %d: %v", p.id, index, err)
 		}
 	}
-	v := &watched{w: w, p: p, e: e, index: index, term: term, inner: sink, hash: fnvOffset}
+	v := &watched{w: w, p: p, e: e, index: index, term: term, entry: entry, inner: sink, hash: fnvOffset}
 	if session, ok := command.EntrySession(entry); ok {
 		key := sent{session.ID, session.Seq}
 		if v.fate = w.writes[key]; v.fate != nil && (v.fate.at != 0 || v.fate.index != 0 && v.fate.index != index) {
@@ -146,6 +146,7 @@ type watched struct {
 	e     *seenEntry
 	index uint64
 	term  uint64
+	entry []byte
 	fate  *fate
 	inner command.Sink
 	hash  uint64
@@ -153,6 +154,9 @@ type watched struct {
 
 // Result is command.Sink's.
 func (v *watched) Result(i int, r *command.Result) {
+	if i > 0 {
+		v.w.batches(v.p, v.index, v.entry)
+	}
 	h := fnvNumber(v.hash, uint64(r.Status)<<8|uint64(r.Kind))
 	v.hash = fnvBytes(fnvNumber(fnvNumber(h, uint64(r.Int)), r.Version), r.Bytes)
 	if v.fate != nil {

@@ -136,6 +136,9 @@ func (t *Table) UnlockMask(mask uint64) {
 // Lock takes the stripe's lock. Nothing that can wait is done under it.
 func (s *Stripe) Lock() { s.mu.Lock() }
 
+// TryLock takes the lock if nobody has it, and reports whether it did: for checks that nobody could get it.
+func (s *Stripe) TryLock() bool { return s.mu.TryLock() }
+
 // Unlock releases the lock. What Find returned is not valid any more.
 func (s *Stripe) Unlock() { s.mu.Unlock() }
 

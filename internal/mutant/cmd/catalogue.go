@@ -47,4 +47,8 @@ var catalogue = []entry{
 		"lender", "TestAnImageForABackupIsNotOlderThanItsBeginning", false},
 	{mutant.UnsyncedBackup, "a backup is called complete before it is durable", "backup `taker.receiveOnce`",
 		"backup", "TestAPowerCutLeavesACompleteBackupOrNone", false},
+	{mutant.HalvedBatch, "the writes of a batch are shown before all of them are done", "command `Applier.several`",
+		"command", "TestNobodyGetsAtABatchBeforeAllOfItIsDone", false},
+	{mutant.SkippingScan, "a page of a scan ends behind entries that it does not show", "store `shard.scanSegment`",
+		"store", "TestScanSeesWhatStaysWhileTheTableGrowsAndShrinks", false},
 }
