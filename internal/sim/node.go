@@ -156,12 +156,14 @@ func (n *node) kill(why string) {
 		n.dir.Close()
 	}
 	n.drop()
+	n.hangUp()
 }
 
 // ended deals with a process that ended itself. That is what it must do when its disk fails, and at no other time.
 func (n *node) ended(err error) {
 	n.s.tell(Event{Kind: "down", Node: n.index, Text: err.Error()})
 	n.drop()
+	n.hangUp()
 	n.disk.lose() // of what could not be synced nothing is known
 	if !n.s.faults.diskFails && !n.lost {
 		n.s.fail("node %d ended itself: %v", n.index, err)

@@ -189,6 +189,15 @@ func (c *client) lose(cn *conn) {
 	}
 }
 
+// hangUp closes the connections of a process that has ended: the machine's system does, unless its power is gone.
+func (n *node) hangUp() {
+	for _, c := range n.s.clients {
+		if cn := c.peer(n.index).conn; cn != nil && cn.life == n.lives {
+			n.s.net.send("reset", n.index, c.place, 40, func() { c.lose(cn) })
+		}
+	}
+}
+
 // awaits reports whether something that was sent is what the client waits for: not one that it has given up.
 func (c *client) awaits(s sending) bool { return c.op == s.op && s.op.flies && s.op.req.id == s.id }
 

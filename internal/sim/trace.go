@@ -45,7 +45,7 @@ import (
 //	dial     client n connects to p              id
 //	ask      it asks p for the topology          id
 //	try      it sends its operation to p         id
-//	reset    n's machine runs, its server does not, and refuses p      id, b: bytes
+//	reset    n's machine runs, its server does not: p is refused, or its connection ends   id, b: bytes
 //	reply    it has its outcome                  s: what
 //	backup   the operator begins or ends a backup         s: which, and what became of it
 //	fault    something is broken or repaired     n, p, s: what
