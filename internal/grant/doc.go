@@ -1,10 +1,10 @@
 // Package grant decides when a replica of a group with peers may be read, and whether what was read may be shown.
 //
-//	answer, g := replica.Begin(level, arg, now, unled)
+//	answer, g := replica.Begin(level, arg)
 //	switch answer {
 //	case grant.Now:                       // look into the table, then, if g.Recheck:
-//	        answer = replica.End(g, now)  //   Now: show it. Otherwise: throw it away
-//	case grant.Wait:                      // ask the host: Read, or ReadAt(g.At); then Begin at level Local, and as above
+//	        answer = replica.End(g)       //   Now: show it. Otherwise: throw it away
+//	case grant.Wait:                      // ask the host: Read, or ReadAt(g.Mark); then Begin at level Local, and as above
 //	case grant.NotLeader, grant.NotHere:  // somebody else may be able to
 //	}
 //

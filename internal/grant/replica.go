@@ -10,6 +10,8 @@ import (
 // Replica is what leave to read one replica depends on. One goroutine, who drives the group's host, tells it what changes;
 // any may ask. Times are on the clock of the host, in ms.
 type Replica struct {
+	nowMs    func() int64
+	unled    func() bool
 	leads    atomic.Bool
 	readable atomic.Bool // it holds a state of the group
 	term     atomic.Uint64
@@ -37,26 +39,28 @@ type Grant struct {
 	Recheck bool
 	// Level is what the read gets: at least what was asked for.
 	Level wire.Consistency
-	// At is the index that must be applied; 0: a round is wanted, which begins a lease if Lease says so. With Wait.
-	At    uint64
+	// Lease: the round is to begin one. With Wait.
 	Lease bool
-	// mark is what End compares: of a lease the term, otherwise the number of times that the state was replaced.
-	mark uint64
+	// Mark is with Wait the index that must be applied; 0: a round is wanted. Otherwise it is what End compares: of a lease
+	// the term, of other levels the number of times that the state was replaced.
+	Mark uint64
 }
+
+// Init says how to tell the time, and whether nobody is known to lead the group. It comes before all else.
+func (r *Replica) Init(nowMs func() int64, unled func() bool) { r.nowMs, r.unled = nowMs, unled }
 
 // leaseSpareMs is how much of a lease must be left for a read to begin under it.
 const leaseSpareMs = 20
 
 // Begin asks for leave to read as the level, which is not the default one, promises. arg is the level's: of SessionReads
-// the lowest index that must have been applied, of Bounded the greatest age in ms. unled reports whether nobody is known
-// to lead the group.
-func (r *Replica) Begin(level wire.Consistency, arg uint64, nowMs func() int64, unled func() bool) (Answer, Grant) {
+// the lowest index that must have been applied, of Bounded the greatest age in ms.
+func (r *Replica) Begin(level wire.Consistency, arg uint64) (Answer, Grant) {
 	if level == wire.Linearizable || level == wire.Lease {
-		if !r.leads.Load() && !r.HandsOver(nowMs, unled) {
+		if !r.leads.Load() && !r.HandsOver() {
 			return NotLeader, Grant{}
 		}
-		if level == wire.Lease && r.leased.Load() > nowMs()+leaseSpareMs {
-			return Now, Grant{Recheck: true, Level: wire.Lease, mark: r.term.Load()}
+		if level == wire.Lease && r.leased.Load() > r.nowMs()+leaseSpareMs {
+			return Now, Grant{Recheck: true, Level: wire.Lease, Mark: r.term.Load()}
 		}
 		return Wait, Grant{Level: wire.Linearizable, Lease: level == wire.Lease}
 	}
@@ -67,25 +71,25 @@ func (r *Replica) Begin(level wire.Consistency, arg uint64, nowMs func() int64, 
 	switch level {
 	case wire.SessionReads:
 		if r.applied.Load() < arg {
-			return Wait, Grant{Level: level, At: arg}
+			return Wait, Grant{Level: level, Mark: arg}
 		}
 	case wire.Bounded:
-		if fresh := r.fresh.Load(); fresh == 0 || uint64(nowMs()-fresh) > arg {
+		if fresh := r.fresh.Load(); fresh == 0 || uint64(r.nowMs()-fresh) > arg {
 			return Wait, Grant{Level: level}
 		}
 	}
-	return Now, Grant{Recheck: true, Level: level, mark: mark}
+	return Now, Grant{Recheck: true, Level: level, Mark: mark}
 }
 
 // End tells whether what was read by a grant with Recheck may be shown: Now. Otherwise it must be thrown away.
-func (r *Replica) End(g Grant, nowMs func() int64) Answer {
+func (r *Replica) End(g Grant) Answer {
 	switch {
 	case !g.Recheck:
 	case g.Level == wire.Lease:
-		if !replica.LeaseHolds(r.leased.Load(), nowMs(), g.mark, r.term.Load(), r.leads.Load()) {
+		if !replica.LeaseHolds(r.leased.Load(), r.nowMs(), g.Mark, r.term.Load(), r.leads.Load()) {
 			return NotLeader
 		}
-	case r.installs.Load() != g.mark || !r.readable.Load():
+	case r.installs.Load() != g.Mark || !r.readable.Load():
 		return NotHere
 	}
 	return Now
@@ -104,9 +108,9 @@ func (r *Replica) Applied() uint64 { return r.applied.Load() }
 // HandsOver reports whether this node has just handed the group over, and the next leader is not known yet. What is asked
 // for now waits here until it is, which takes as long as an election that nobody contests, and is then sent there at once:
 // a client that was told that nobody leads would have to guess when to ask again.
-func (r *Replica) HandsOver(nowMs func() int64, unled func() bool) bool {
+func (r *Replica) HandsOver() bool {
 	handing := r.handing.Load()
-	return handing != 0 && handing >= nowMs() && unled()
+	return handing != 0 && handing >= r.nowMs() && r.unled()
 }
 
 // Begun says that there is a replica now, and what it has applied. It can be read if its configuration has a voter: an

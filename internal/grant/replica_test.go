@@ -34,7 +34,7 @@ func TestWhatEachLevelNeeds(t *testing.T) {
 		arg    uint64
 		unled  func() bool
 		answer Answer
-		grant  Grant // but for mark
+		grant  Grant // with Now but for its mark
 	}{
 		{"a follower", func(r *Replica) { r.Changed(follows) }, wire.Linearizable, noArg, unled, NotLeader, Grant{}},
 		{"a leader", func(r *Replica) { r.Changed(leads) }, wire.Linearizable, noArg, unled, Wait, Grant{Level: wire.Linearizable}},
@@ -51,15 +51,18 @@ func TestWhatEachLevelNeeds(t *testing.T) {
 		{"one that is about to install a snapshot", func(r *Replica) { r.Changed(&replica.Status{Conf: conf, Installing: true}) }, wire.Local, noArg, unled, NotHere, Grant{}},
 		{"one that is being replaced", func(r *Replica) { r.Changed(follows); r.Replacing() }, wire.Local, noArg, unled, NotHere, Grant{}},
 		{"one that has what the client has seen", func(r *Replica) { r.Begun(7, 1) }, wire.SessionReads, 7, unled, Now, Grant{Recheck: true, Level: wire.SessionReads}},
-		{"one that has not", func(r *Replica) { r.Begun(6, 1) }, wire.SessionReads, 7, unled, Wait, Grant{Level: wire.SessionReads, At: 7}},
+		{"one that has not", func(r *Replica) { r.Begun(6, 1) }, wire.SessionReads, 7, unled, Wait, Grant{Level: wire.SessionReads, Mark: 7}},
 		{"one of an unknown age", func(r *Replica) { r.Changed(follows) }, wire.Bounded, 1 << 40, unled, Wait, Grant{Level: wire.Bounded}},
 		{"one that is fresh enough", func(r *Replica) { r.Changed(follows); r.Complete(now - 50) }, wire.Bounded, 50, unled, Now, Grant{Recheck: true, Level: wire.Bounded}},
 		{"one that is not", func(r *Replica) { r.Changed(follows); r.Complete(now - 51) }, wire.Bounded, 50, unled, Wait, Grant{Level: wire.Bounded}},
 	} {
 		var r Replica
+		r.Init(atNow, c.unled)
 		c.is(&r)
-		answer, g := r.Begin(c.level, c.arg, atNow, c.unled)
-		g.mark = 0
+		answer, g := r.Begin(c.level, c.arg)
+		if answer == Now {
+			g.Mark = 0
+		}
 		if answer != c.answer || g != c.grant {
 			t.Errorf("%s, %v: %d, %+v", c.name, c.level, answer, g)
 		}
@@ -85,14 +88,15 @@ func TestWhatWasReadIsShownOnlyIfTheGrantStillHolds(t *testing.T) {
 		{wire.Local, "it is dropped", func(r *Replica) { r.Dropped() }, NotHere},
 	} {
 		var r Replica
+		r.Init(atNow, unled)
 		r.Changed(leads)
 		r.Leased(2 * now)
-		answer, g := r.Begin(c.level, noArg, atNow, unled)
+		answer, g := r.Begin(c.level, noArg)
 		if answer != Now {
 			t.Fatalf("%v: %d", c.level, answer)
 		}
 		c.happens(&r)
-		if got := r.End(g, atNow); got != c.want {
+		if got := r.End(g); got != c.want {
 			t.Errorf("%v, %s: %d, want %d", c.level, c.name, got, c.want)
 		}
 	}
@@ -100,13 +104,14 @@ func TestWhatWasReadIsShownOnlyIfTheGrantStillHolds(t *testing.T) {
 
 func TestLeaveAllocatesNothing(t *testing.T) {
 	var r Replica
+	r.Init(atNow, unled)
 	r.Changed(leads)
 	r.Leased(2 * now)
 	r.Complete(now)
 	for _, level := range []wire.Consistency{wire.Linearizable, wire.Lease, wire.SessionReads, wire.Bounded, wire.Local} {
 		if n := testing.AllocsPerRun(100, func() {
-			_, g := r.Begin(level, noArg, atNow, unled)
-			r.End(g, atNow)
+			_, g := r.Begin(level, noArg)
+			r.End(g)
 		}); n != 0 {
 			t.Errorf("%v: %v allocations", level, n)
 		}
@@ -117,12 +122,13 @@ func BenchmarkBegin(b *testing.B) {
 	for _, level := range []wire.Consistency{wire.Lease, wire.Local} {
 		b.Run(fmt.Sprintf("level=%d", level), func(b *testing.B) {
 			var r Replica
+			r.Init(atNow, unled)
 			r.Changed(leads)
 			r.Leased(2 * now)
 			b.ReportAllocs()
 			for b.Loop() {
-				_, g := r.Begin(level, noArg, atNow, unled)
-				r.End(g, atNow)
+				_, g := r.Begin(level, noArg)
+				r.End(g)
 			}
 		})
 	}

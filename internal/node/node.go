@@ -138,7 +138,9 @@ func Open(o Options) (*Node, error) {
 	n.meta = newMetaReplica()
 	n.partitions = make([]*Partition, n.opts.Partitions)
 	for i := range n.partitions {
-		n.partitions[i] = &Partition{Number: i, group: replica.NewGroup(groupID(i), replica.State{}), Table: n.newTable(0)}
+		p := &Partition{Number: i, group: replica.NewGroup(groupID(i), replica.State{}), Table: n.newTable(0)}
+		p.view.Init(func() int64 { return n.worker.nowMs() }, func() bool { return n.unled(p) })
+		n.partitions[i] = p
 	}
 	n.topologyNumber.Store(1)
 	if err := n.openCluster(); err != nil {

@@ -147,7 +147,7 @@ func (n *Node) Holds(p *Partition) bool {
 // handsOver reports whether this node has just handed p over, and the next leader is not
 // known yet: what is asked for now waits for that here.
 func (n *Node) handsOver(p *Partition) bool {
-	return p.mode.Load() == modeRaft && p.view.HandsOver(n.worker.nowMs, func() bool { return n.unled(p) })
+	return p.mode.Load() == modeRaft && p.view.HandsOver()
 }
 
 // unled reports whether nobody is known to lead p.

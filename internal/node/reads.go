@@ -33,7 +33,7 @@ type ReadGrant struct {
 	Recheck bool
 	// Level is what the read gets, for receipts: at least what was asked for.
 	Level wire.Consistency
-	grant grant.Grant
+	mark  uint64 // see grant.Grant
 }
 
 // BeginRead asks for leave to read p as the level promises. arg is the level's: of
@@ -67,12 +67,12 @@ func (n *Node) beginRead(p *Partition, level wire.Consistency, arg uint64, w Rea
 	if mode <= modeConverting { // alone: what is applied is all there is
 		return ReadGrant{Level: wire.Linearizable}, nil
 	}
-	answer, g := p.view.Begin(level, arg, n.worker.nowMs, func() bool { return mode == modeRaft && n.unled(p) })
+	answer, g := p.view.Begin(level, arg)
 	switch {
 	case answer == grant.Now && mode == modeRaft:
-		return ReadGrant{Recheck: g.Recheck, Level: g.Level, grant: g}, nil
+		return ReadGrant{Recheck: g.Recheck, Level: g.Level, mark: g.Mark}, nil
 	case answer == grant.Wait && mode == modeRaft:
-		if !n.worker.read(groupID(p.Number), g.At, g.Lease, w) {
+		if !n.worker.read(groupID(p.Number), g.Mark, g.Lease, w) {
 			return ReadGrant{}, wal.ErrClosed
 		}
 		return ReadGrant{Wait: true, Level: g.Level}, nil
@@ -100,7 +100,7 @@ func (n *Node) EndRead(p *Partition, g ReadGrant) error {
 }
 
 func (n *Node) endRead(p *Partition, g ReadGrant) error {
-	switch p.view.End(g.grant, n.worker.nowMs) {
+	switch p.view.End(grant.Grant{Recheck: g.Recheck, Level: g.Level, Mark: g.mark}) {
 	case grant.NotLeader:
 		return n.leaderOr(p, errLease)
 	case grant.NotHere:

@@ -24,6 +24,7 @@ func TestALeaseIsCheckedAfterTheValueIsRead(t *testing.T) {
 	} {
 		n, p := &Node{worker: &worker{began: time.Now()}}, new(Partition)
 		p.mode.Store(modeRaft)
+		p.view.Init(n.worker.nowMs, func() bool { return true })
 		p.view.Changed(&replica.Status{Term: 3, Leads: true, Conf: conf})
 		p.view.Leased(time.Hour.Milliseconds())
 		grant, err := n.BeginRead(p, wire.Lease, 0, nil)

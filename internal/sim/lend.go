@@ -37,11 +37,11 @@ func (n *node) lend(a *imageAsk) {
 		n.lendPiece(a, a.body.Token)
 	default:
 		p := n.part(a.group)
-		switch answer, g := p.view.Begin(wire.Linearizable, 0, n.nowMs, n.unled(p)); answer {
+		switch answer, g := p.view.Begin(wire.Linearizable, 0); answer {
 		case grant.Now:
 			(&lendWaiter{n, a}).Done()
 		case grant.Wait:
-			n.read(driver.Read{Group: p.id, At: g.At, Lease: g.Lease, Waiter: &lendWaiter{n, a}})
+			n.read(driver.Read{Group: p.id, At: g.Mark, Lease: g.Lease, Waiter: &lendWaiter{n, a}})
 		default:
 			a.refuse(replica.ErrNotLeader)
 		}

@@ -22,6 +22,7 @@ type partition struct {
 
 	view          grant.Replica // what reads depend on
 	replacing     bool          // a received snapshot is being loaded
+	snapshotting  bool          // a snapshot of it is being written
 	snapshotIndex uint64
 
 	// Of the meta group's replica: what it has agreed on, nil before anything has been heard, and its log time.
@@ -30,7 +31,9 @@ type partition struct {
 }
 
 func newPartition(n *node, id uint32) *partition {
-	return &partition{n: n, id: id, group: replica.NewGroup(id, replica.State{}), table: newTable()}
+	p := &partition{n: n, id: id, group: replica.NewGroup(id, replica.State{}), table: newTable()}
+	p.view.Init(n.nowMs, func() bool { return n.leaders[id] == 0 })
+	return p
 }
 
 // newTable returns a table whose order depends on its keys alone.

@@ -61,7 +61,7 @@ func (n *node) refuseRequest(r *request, err error) {
 func (n *node) serve(r *request) {
 	p := n.part(r.group)
 	if r.op.Kind.Writes() {
-		if !p.view.Leads() && !p.view.HandsOver(n.nowMs, n.unled(p)) {
+		if !p.view.Leads() && !p.view.HandsOver() {
 			n.refuseRequest(r, replica.ErrNotLeader)
 			return
 		}
@@ -167,11 +167,11 @@ func (n *node) answerRead(p *partition, r *request) {
 	if r.op.Level == history.Bounded {
 		arg = uint64(r.op.MaxAge.Milliseconds())
 	}
-	switch answer, g := p.view.Begin(levelOf(r.op.Level), arg, n.nowMs, n.unled(p)); answer {
+	switch answer, g := p.view.Begin(levelOf(r.op.Level), arg); answer {
 	case grant.Now:
 		n.show(p, r, g)
 	case grant.Wait:
-		n.read(driver.Read{Group: p.id, At: g.At, Lease: g.Lease, Waiter: &readWaiter{n, p, r}})
+		n.read(driver.Read{Group: p.id, At: g.Mark, Lease: g.Lease, Waiter: &readWaiter{n, p, r}})
 	default:
 		n.refuseRequest(r, replica.ErrNotLeader)
 	}
@@ -183,18 +183,13 @@ func (n *node) show(p *partition, r *request, g grant.Grant) {
 	n.later(n.readerPause(), func() {
 		a := n.look(p, r)
 		n.later(n.readerPause(), func() {
-			if p.view.End(g, n.nowMs) != grant.Now {
+			if p.view.End(g) != grant.Now {
 				n.refuseRequest(r, replica.ErrNotLeader)
 				return
 			}
 			n.answer(r, a)
 		})
 	})
-}
-
-// unled tells whether nobody is known to lead a group.
-func (n *node) unled(p *partition) func() bool {
-	return func() bool { return n.leaders[p.id] == 0 }
 }
 
 // transfer hands a group to another replica.
@@ -205,7 +200,7 @@ func (n *node) transfer(group uint32, to uint64) {
 
 // readerPause is how long a reader stands still while the others of the process go on.
 func (n *node) readerPause() int64 {
-	if n.s.lifeRand.IntN(32) == 0 {
+	if n.s.lifeRand.IntN(64) == 0 {
 		return int64(n.s.lifeRand.IntN(int(1500 * milli)))
 	}
 	return int64(n.s.lifeRand.IntN(30))
@@ -221,7 +216,7 @@ type readWaiter struct {
 
 func (w *readWaiter) Done() {
 	w.n.later(w.n.readerPause(), func() {
-		answer, g := w.p.view.Begin(wire.Local, 0, w.n.nowMs, w.n.unled(w.p))
+		answer, g := w.p.view.Begin(wire.Local, 0)
 		if answer != grant.Now {
 			w.Failed(replica.ErrNotLeader)
 			return
