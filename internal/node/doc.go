@@ -154,11 +154,7 @@
 //   - What waits is bounded in bytes: by the log's queue until it is written, by the node
 //     until it is applied, by what the worker holds for its groups (ErrBusy beyond), and
 //     by its inbox for what peers send.
-//   - The log goes back to the oldest snapshot that is kept: all but one may prove
-//     bad. Until there are as many as are kept, it goes back to the beginning. A Raft
-//     replica that nobody writes to is an exception: it has peers to get another from.
-//   - What must not go with the log's beginning, hard states and which replicas are gone, is
-//     appended anew and synced before the log is shortened (recordStates).
+//   - What package retention says of snapshots and of the log before them.
 //   - A snapshot is published only when the log is durable up to its index, so
 //     that an older snapshot and the log always join up.
 //   - A node that had company does not start when its log lacks what it voted or
@@ -179,7 +175,7 @@
 //	contact, controller
 //	leaders, mover                     who leads what; replicas on their way: what package
 //	                                   mover decides
-//	snapshotter, shorten, snapstream,  snapshot files and the log before them
+//	snapshotter, shorten, snapstream,  snapshot files and the log before them, as package retention decides
 //	backup
 //	heal                               damaged replicas, until their peers have replaced them
 //	sweeper, keyspace                  expiry, everything at once

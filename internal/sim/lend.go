@@ -80,7 +80,7 @@ func (w *lendWaiter) Done() {
 	least := n.part(a.group).view.Applied()
 	var open func()
 	open = func() {
-		if n.waits || n.disk.stall > n.s.now {
+		if n.waits || n.disk.stall > n.s.now || n.part(a.group).snapshotting {
 			n.later(50*milli, open)
 			return
 		}
@@ -110,7 +110,7 @@ func (n *node) openImage(group uint32) (*lender.Image, error) {
 		return nil, replica.ErrNotLeader // it was dropped meanwhile
 	}
 	if lender.Stale(p.snapshotIndex, p.view.Applied()) {
-		if err := n.snapshotPartition(p); err != nil {
+		if _, err := n.snapshotPartition(p, n.log.Sync); err != nil {
 			return nil, err
 		}
 	}

@@ -106,10 +106,9 @@ func (n *node) start() {
 			n.refuse(err)
 			return
 		}
-		n.do(n.truncate)
 		n.tick()
 		n.sweep()
-		n.watchLog()
+		n.later(0, n.snapshotter.resume)
 		n.poke()
 		n.beginMembership()
 	})
@@ -157,7 +156,11 @@ func (n *node) boot() (err error) {
 			MustReach: max(l.MustReach, floors[l.Group], l.Meta.Index),
 		})
 	}
+	replayed := int64(0)
 	n.log, err = wal.Open(n.logOptions(n.dir), func(rec wal.Record) error {
+		if rec.Index == 0 || rec.Index > n.part(rec.Group).snapshotIndex { // no snapshot holds it
+			replayed += int64(len(rec.Payload))
+		}
 		return n.part(rec.Group).recover(recoveries[rec.Group], &rec)
 	})
 	if err != nil {
@@ -182,6 +185,9 @@ func (n *node) boot() (err error) {
 		TickMs: tickMs, SegmentBytes: segmentBytes, Partitions: n.s.cfg.Partitions, Policy: wal.Always, Crowd: 3,
 	})
 	n.worker = n.task(n.work)
+	k := &keeperNode{n: n, t: n.task(n.keep)}
+	n.keeper, n.snapshotter = newKeeper(k), k.t
+	n.keeper.Begin(keepersLog{n.log, n}, replayed)
 	if n.m != nil {
 		if err := n.checkWhole(recoveries); err != nil {
 			return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -406,7 +405,7 @@ func (n *node) leave(p *partition, st *replica.Status) {
 
 // dropReplica gives back what a removed replica held, once it is on disk that it is gone.
 func (n *node) dropReplica(p *partition) {
-	if n.waits || n.disk.stall > n.s.now {
+	if n.waits || n.disk.stall > n.s.now || p.snapshotting || n.shortening {
 		n.later(100*milli, func() { n.dropReplica(p) })
 		return
 	}
@@ -463,27 +462,6 @@ func (n *node) checkWhole(recoveries []*replica.Recovery) error {
 		return replica.StateLost(0, "the log says nothing of the replica of the meta group")
 	}
 	return nil
-}
-
-// goneRecords say again which replicas are gone, for a log that is about to lose its beginning.
-func (n *node) goneRecords() (recs []wal.Record) {
-	if n.m == nil {
-		return nil
-	}
-	for _, p := range n.parts {
-		if _, here := n.host.Has(p.id); !here && n.m.gone[p.id] > 0 {
-			recs = append(recs, replica.GoneRecord(p.id, n.m.gone[p.id]))
-		}
-	}
-	return recs
-}
-
-// moveMetaOn gives the meta group an entry without effect when it alone keeps the log from getting shorter.
-func (n *node) moveMetaOn() {
-	if n.m == nil || n.view() == nil || !slices.Equal(n.log.Laggards(), []uint32{0}) {
-		return
-	}
-	n.proposeMeta(&meta.UpdateMember{Node: n.describe()}, callPatienceMs, func(meta.Result, bool) {})
 }
 
 // receiveOptions: the first hard state of a replica is durable before a snapshot of it is published.

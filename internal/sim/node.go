@@ -9,6 +9,7 @@ import (
 	"github.com/prakashpandey/vegadb/internal/lender"
 	"github.com/prakashpandey/vegadb/internal/logclock"
 	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/retention"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
@@ -54,10 +55,13 @@ type proc struct {
 
 	arrived map[uint32]arrival
 	desk    lender.Desk // images that backups read
-	grown   uint64      // the log's bytes as of the last snapshots
-	cramped bool        // the log gets no room on the disk: snapshots may let it become shorter
-	leaders map[uint32]int
-	clock   logclock.Clock
+
+	keeper      *retention.Keeper
+	snapshotter *task
+	cramped     bool // the log gets no room on the disk: snapshots may let it become shorter
+	shortening  bool // replicas that are gone keep their snapshots and floors meanwhile
+	leaders     map[uint32]int
+	clock       logclock.Clock
 
 	// With membership; nil without. meta is the replica of group 0.
 	meta *partition

@@ -3,7 +3,6 @@ package sim
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -11,10 +10,9 @@ import (
 	"github.com/prakashpandey/vegadb/internal/datadir"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
-	"github.com/prakashpandey/vegadb/internal/wal"
 )
 
-// What package node's snapshotter, shortener and streams do, in steps.
+// What package node's streams of snapshots do, in steps.
 
 const (
 	snapshotKeep     = 2
@@ -36,42 +34,23 @@ func (n *node) writeImage(dir *datadir.Dir, group uint32, st replica.State, stat
 	}, img, snapshot.WriteOptions{Now: n.wallTime, BeforePublish: sync})
 }
 
-// snapshotPartition writes a snapshot unless the newest says it all.
-func (n *node) snapshotPartition(p *partition) error {
+// snapshotPartition writes a snapshot unless the newest says it all. sync is how it waits for the log.
+func (n *node) snapshotPartition(p *partition, sync func(context.Context) error) (bytes int64, err error) {
 	st, state := p.image()
 	if st.Index == p.snapshotIndex || p.replacing {
-		return nil
+		return 0, nil
 	}
+	p.snapshotting = true
+	defer func() { p.snapshotting = false }()
 	img := p.table.Image()
 	defer img.Close()
-	if _, err := n.writeImage(n.dir, p.id, st, state, img, n.log.Sync); err != nil {
-		return err
+	info, err := n.writeImage(n.dir, p.id, st, state, img, sync)
+	if err != nil {
+		return 0, err
 	}
 	p.snapshotIndex = st.Index
 	n.s.tell(Event{Kind: "snap", Node: n.index, Group: p.id, A: st.Index, Text: "written"})
-	return snapshot.Prune(n.disk.fs(), n.dir.SnapshotDir(), p.id, snapshotKeep)
-}
-
-// watchLog writes snapshots when the log has grown, for as long as the process lives.
-func (n *node) watchLog() {
-	n.later(200*milli+int64(n.s.lifeRand.IntN(int(100*milli))), n.watchLog)
-	_, _, limited := n.log.Room()
-	if limited {
-		n.prepareLog() // as the log's own goroutine does now and then
-	}
-	if n.waits || n.disk.stall > n.s.now || !n.cramped && n.log.Stats().RecordBytes < n.grown+snapshotLogBytes {
-		return
-	}
-	n.cramped = false
-	n.grown = n.log.Stats().RecordBytes
-	for _, p := range n.all() {
-		if err := n.snapshotPartition(p); err != nil {
-			n.excuse("snapshot", err)
-			return
-		}
-	}
-	n.moveMetaOn()
-	n.do(n.truncate)
+	return info.Bytes, snapshot.Prune(n.disk.fs(), n.dir.SnapshotDir(), p.id, snapshotKeep)
 }
 
 // excuse judges an error that package node would note and live with: a disk that is full or fails explains it.
@@ -80,51 +59,6 @@ func (n *node) excuse(what string, err error) {
 	if !n.disk.full && !n.s.faults.diskFails && !n.disk.hurt {
 		n.s.fail("node %d: %s: %v", n.index, what, err)
 	}
-}
-
-// truncate lets go of the log that the snapshots hold. Within a turn.
-func (n *node) truncate() {
-	if n.disk.stall > n.s.now {
-		return
-	}
-	err := n.shorten()
-	if errors.Is(err, wal.ErrNoSpace) {
-		return // another time
-	}
-	if err != nil {
-		n.excuse("shorten the log", err)
-	}
-}
-
-func (n *node) shorten() error {
-	infos, err := snapshot.List(n.disk.fs(), n.dir.SnapshotDir())
-	if err != nil {
-		return err
-	}
-	floors := make(map[uint32]uint64)
-	for _, p := range n.all() {
-		if index := snapshot.JoinIndex(infos, p.id, snapshotKeep); index > 0 {
-			floors[p.id] = index
-		}
-	}
-	recorded := n.log.AppendedPos()
-	if err := n.driver.Record(append(n.host.StateRecords(), n.goneRecords()...)...); err != nil {
-		return err
-	}
-	if err := n.log.Sync(context.Background()); err != nil {
-		panic(processEnd{err})
-	}
-	if err := n.dir.SetFloors(floors); err != nil {
-		return err
-	}
-	for _, p := range n.all() {
-		n.log.SetFloor(p.id, floors[p.id])
-	}
-	removed, err := n.log.TruncateBefore(recorded)
-	if removed > 0 {
-		n.s.tell(Event{Kind: "snap", Node: n.index, A: uint64(removed), Text: "let go of log segments:"})
-	}
-	return err
 }
 
 // sendSnapshot sends a laggard a snapshot that will do, made anew if need be.
@@ -137,8 +71,13 @@ func (n *node) sendSnapshot(s replica.SendSnapshot) {
 		}
 	}
 	n.later(snapshotPatience*milli, func() { sent(false) })
-	n.later(int64(n.s.lifeRand.IntN(int(100*milli))), func() {
+	var send func()
+	send = func() {
 		if n.waits || n.disk.stall > n.s.now {
+			return
+		}
+		if n.part(s.Group).snapshotting {
+			n.later(5*milli, send)
 			return
 		}
 		if _, here := n.host.Has(s.Group); !here { // it was dropped meanwhile
@@ -166,7 +105,8 @@ func (n *node) sendSnapshot(s replica.SendSnapshot) {
 				})
 			})
 		})
-	})
+	}
+	n.later(int64(n.s.lifeRand.IntN(int(100*milli))), send)
 }
 
 // snapshotSince returns a snapshot's file that reaches at least index first.
@@ -184,7 +124,7 @@ func (n *node) snapshotSince(group uint32, first uint64) ([]byte, snapshot.Meta,
 	}
 	if path == "" {
 		p := n.part(group)
-		if err := n.snapshotPartition(p); err != nil {
+		if _, err := n.snapshotPartition(p, n.log.Sync); err != nil {
 			return nil, snapshot.Meta{}, err
 		}
 		path = filepath.Join(dir, snapshot.FileName(group, p.snapshotIndex))

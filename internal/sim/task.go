@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"iter"
 	"runtime/debug"
 )
@@ -62,3 +63,22 @@ func (t *task) sleep(us int64) {
 
 // park waits for somebody to resume the task.
 func (t *task) park() { t.sleep(parked) }
+
+// ask has the worker do something in its next turn, and waits for that.
+func (t *task) ask(f func()) {
+	t.n.do(func() {
+		f()
+		t.n.later(0, t.resume)
+	})
+	t.park()
+}
+
+// sync waits until everything that has been appended to the log is durable.
+func (t *task) sync(context.Context) error {
+	n := t.n
+	for pos := n.log.AppendedPos(); n.log.DurablePos() < pos; {
+		n.writeLog()
+		t.sleep(200 + int64(n.s.diskRand.IntN(1000)))
+	}
+	return nil
+}
