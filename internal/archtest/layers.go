@@ -13,7 +13,7 @@ var layers = [][]string{
 	{"."},
 	{"internal/server", "internal/admin"},
 	{"internal/node"},
-	{"internal/datadir", "internal/transport", "internal/mover", "internal/driver", "internal/grant", "internal/retention", "internal/lender"},
+	{"internal/datadir", "internal/transport", "internal/mover", "internal/driver", "internal/grant", "internal/retention", "internal/recovery", "internal/lender"},
 	{"internal/replica", "internal/meta", "internal/wal", "internal/snapshot"},
 	{"internal/command"},
 	{"internal/store", "internal/ring", "internal/wire", "internal/resp"},
@@ -51,7 +51,7 @@ var aside = map[string][]string{
 	"internal/clustertest": {"client", "internal/checker", "internal/history", "internal/ring", "internal/wire", "internal/invariants", "internal/faultfs"},
 	"test":                 {},
 	// The simulator runs the product's packages in a world of its own.
-	"internal/sim": {"internal/replica", "internal/logclock", "internal/driver", "internal/grant", "internal/retention", "internal/meta", "internal/mover", "internal/wal", "internal/snapshot", "internal/datadir", "internal/command",
+	"internal/sim": {"internal/replica", "internal/logclock", "internal/driver", "internal/grant", "internal/retention", "internal/recovery", "internal/meta", "internal/mover", "internal/wal", "internal/snapshot", "internal/datadir", "internal/command",
 		"internal/store", "internal/ring", "internal/wire", "internal/vfs", "internal/history", "internal/attempt", "internal/mutant",
 		"internal/lender", "internal/backup", "internal/loader", "client"},
 	"internal/sim/cmd": {"internal/sim", "internal/mutant"},
@@ -99,6 +99,7 @@ var siblings = map[string][]string{
 // in through constructors and arguments. Only non-test files are judged.
 var purity = map[string][]string{
 	"internal/replica":   {"os", "net", "math/rand", "math/rand/v2", "crypto/rand", "io/ioutil"},
+	"internal/recovery":  {"os", "net", "time", "math/rand", "math/rand/v2", "crypto/rand", "sync"},
 	"internal/retention": {"os", "net", "time", "math/rand", "math/rand/v2", "crypto/rand", "sync"},
 	"internal/grant":     {"os", "net", "time", "math/rand", "math/rand/v2", "crypto/rand"},
 	"internal/lender":    {"os", "net", "math/rand", "math/rand/v2", "crypto/rand"},

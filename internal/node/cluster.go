@@ -19,6 +19,7 @@ import (
 	"github.com/prakashpandey/vegadb/internal/driver"
 	"github.com/prakashpandey/vegadb/internal/meta"
 	"github.com/prakashpandey/vegadb/internal/mover"
+	"github.com/prakashpandey/vegadb/internal/recovery"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/transport"
@@ -256,16 +257,20 @@ func (n *Node) setUpGroups(ctx context.Context) error {
 	if n.cluster == nil {
 		return n.refusePeers(groups)
 	}
-	joined := !n.dir.Joined.IsZero()
-	if err := n.checkWhole(groups, joined); err != nil {
+	what := &recovery.Node{
+		ID: ring.NodeID(n.dir.Node), Joined: !n.dir.Joined.IsZero(), Clustered: n.dir.Clustered(), View: n.meta.view.Load(),
+		Damaged:       func(group uint32) bool { return n.cluster.damagedHere(group) != nil },
+		Configuration: func(group uint32) *replica.Configuration { return n.partitions[group-1].group.Configuration() },
+	}
+	if err := what.CheckWhole(groups); err != nil {
 		return err
 	}
 	for _, g := range groups[1:] {
-		if err := n.setUpPartition(g, joined); err != nil {
+		if err := n.setUpPartition(g, what.FateOf(g)); err != nil {
 			return err
 		}
 	}
-	if err := n.setUpMeta(ctx, groups[0], joined); err != nil {
+	if err := n.setUpMeta(ctx, groups[0], what.Joined); err != nil {
 		return err
 	}
 	n.meta.changed = n.metaChanged
@@ -285,7 +290,7 @@ func (n *Node) setUpGroups(ctx context.Context) error {
 
 // refusePeers makes sure that a node without a peer address has no groups that need
 // others.
-func (n *Node) refusePeers(groups []*recovering) error {
+func (n *Node) refusePeers(groups []*recovery.Group) error {
 	const why = "the data directory belongs to a cluster of several nodes: start it with --peer-addr"
 	if n.dir.Clustered() {
 		return errors.New(why)
@@ -298,19 +303,18 @@ func (n *Node) refusePeers(groups []*recovering) error {
 	return nil
 }
 
-// setUpPartition decides what the recovered partition is: a replica of a group with
-// peers, a lone node's group, or nothing of this node's.
-func (n *Node) setUpPartition(g *recovering, joined bool) error {
+// setUpPartition makes the recovered partition what it is.
+func (n *Node) setUpPartition(g *recovery.Group, fate recovery.Fate) error {
 	p := n.partitions[g.Group()-1]
-	hard, raft := g.Raft()
+	hard, _ := g.Raft()
 	n.cluster.gone[g.Group()] = g.Gone()
-	switch {
-	case n.cluster.damagedHere(g.Group()) != nil:
+	switch fate {
+	case recovery.Damaged:
 		p.mode.Store(modeAbsent)
 		n.clustered.Store(true)
-	case raft:
+	case recovery.Peers:
 		return n.addRaft(p, hard, g.Tail(), g.Apart())
-	case joined || g.Gone() > 0:
+	case recovery.Absent:
 		if err := n.dropPartition(p); err != nil {
 			return err
 		}
@@ -340,7 +344,7 @@ func (n *Node) addRaft(p *Partition, hard replica.HardState, tail []replica.Entr
 const entryStampAt = 8
 
 // setUpMeta brings the meta group back, or begins it.
-func (n *Node) setUpMeta(ctx context.Context, g *recovering, joined bool) error {
+func (n *Node) setUpMeta(ctx context.Context, g *recovery.Group, joined bool) error {
 	hard, raft := g.Raft()
 	if !raft {
 		if joined {

@@ -158,7 +158,7 @@
 //   - A snapshot is published only when the log is durable up to its index, so
 //     that an older snapshot and the log always join up.
 //   - A node that had company does not start when its log lacks what it voted or
-//     acknowledged (checkWhole): alone it would serve what others have.
+//     acknowledged (package recovery): alone it would serve what others have.
 //   - A replica whose snapshots are damaged and whose log does not make up for it is not brought
 //     up, and of it nothing changes on disk until its group has removed it (heal).
 //   - What belonged to a replica that is gone goes from the disk only after the log says
@@ -166,7 +166,7 @@
 //
 // # Files
 //
-//	node, recover, replayer, whole     from Open to Close, and back from the disk
+//	node, recover, replayer, whole     from Open to Close, and back from the disk, as package recovery decides
 //	partition, submit, applier,        writes without peers
 //	waitqueue
 //	worker, shell, propose, reads      writes and reads in Raft groups; the order of events is package driver's

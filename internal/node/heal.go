@@ -10,6 +10,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/meta"
 	"github.com/prakashpandey/vegadb/internal/mover"
+	"github.com/prakashpandey/vegadb/internal/recovery"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
@@ -43,11 +44,11 @@ type apartReplica struct {
 
 // setApart takes note of a group whose history is not complete here, if its peers can replace
 // the replica. Otherwise it says why not; "": they never could.
-func (n *Node) setApart(g *recovering, why error, problems []snapshot.Problem) (apart bool, refusal string) {
-	if n.cluster == nil || !n.dir.Clustered() || g.damage == nil {
+func (n *Node) setApart(g *recovery.Group, why error, problems []snapshot.Problem) (apart bool, refusal string) {
+	if n.cluster == nil || !n.dir.Clustered() || g.Damage == nil {
 		return false, ""
 	}
-	hard, only := g.damage.Lost()
+	hard, only := g.Damage.Lost()
 	if !only {
 		return false, "" // the log lacks something, and with it perhaps other groups' votes
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/meta"
+	"github.com/prakashpandey/vegadb/internal/recovery"
 	"github.com/prakashpandey/vegadb/internal/replica"
 )
 
@@ -107,10 +108,10 @@ func (m *metaReplica) void() {
 }
 
 // replay applies one entry of the log during recovery.
-func (m *metaReplica) replay(recordType uint8, index, term uint64, payload []byte) error {
-	err := replay(m.group, recordType, index, term, payload, func() error { return m.Apply(index, term, payload, nil) })
+func (m *metaReplica) replay(e replica.Entry) error {
+	err := recovery.Replay(m.group.Configuration(), e, func() error { return m.Apply(e.Index, e.Term, e.Payload, nil) }, m.group.Advance)
 	if err != nil {
-		return fmt.Errorf("meta group, index %d of its log: written by a newer version? Start that version: %w", index, err)
+		return fmt.Errorf("meta group, index %d of its log: written by a newer version? Start that version: %w", e.Index, err)
 	}
 	return nil
 }

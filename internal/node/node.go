@@ -14,6 +14,7 @@ import (
 	"github.com/prakashpandey/vegadb/internal/datadir"
 	"github.com/prakashpandey/vegadb/internal/lender"
 	"github.com/prakashpandey/vegadb/internal/logclock"
+	"github.com/prakashpandey/vegadb/internal/recovery"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/store"
 	"github.com/prakashpandey/vegadb/internal/vfs"
@@ -85,8 +86,8 @@ type Node struct {
 	topology   topologyCache
 	// topologyNumber grows with every change of the topology.
 	topologyNumber atomic.Uint64
-	badFiles       int           // that are to go to damaged/; Load's own
-	recovered      []*recovering // by group, from Load until the groups are set up
+	badFiles       int               // that are to go to damaged/; Load's own
+	recovered      []*recovery.Group // by group, from Load until the groups are set up
 
 	dirty       bitmap
 	durable     chan struct{}

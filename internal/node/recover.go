@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/prakashpandey/vegadb/internal/driver"
+	"github.com/prakashpandey/vegadb/internal/recovery"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
@@ -219,7 +220,9 @@ func (n *Node) replayLog(ctx context.Context, loaded []snapshot.Loaded) error {
 	replayErr := r.finish()
 	if err == nil {
 		if replayErr == nil {
-			replayErr = n.finish(groups, loaded)
+			replayErr = recovery.Finish(groups, func(i int, err error) (apart bool, refusal string) {
+				return n.setApart(groups[i], err, loaded[i].Problems)
+			})
 		}
 		if err = replayErr; err != nil {
 			log.Close()
@@ -234,42 +237,21 @@ func (n *Node) replayLog(ctx context.Context, loaded []snapshot.Loaded) error {
 }
 
 // recovering says how each group is put together again.
-func (n *Node) recovering(loaded []snapshot.Loaded) []*recovering {
+func (n *Node) recovering(loaded []snapshot.Loaded) []*recovery.Group {
 	floors := n.dir.Floors()
-	groups := make([]*recovering, len(loaded))
-	for i, l := range loaded {
-		base := replica.Base{Index: l.Meta.Index, Term: l.Meta.Term, Source: l.Path, Raft: l.Meta.Raft, Alone: l.Group == 0 && n.alone(), MustReach: max(l.MustReach, floors[l.Group], l.Meta.Index)}
-		groups[i] = &recovering{Recovery: replica.NewRecovery(l.Group, base)}
-		if l.Bad > l.Meta.Index && l.Group > 0 {
-			groups[i].damage = replica.NewDamage(l.Group, l.Bad, base.MustReach)
-		}
-		if l.Group == 0 {
-			groups[i].apply, groups[i].void = n.meta.replay, n.meta.void
+	groups := make([]*recovery.Group, len(loaded))
+	for i := range loaded {
+		group := loaded[i].Group
+		groups[i] = recovery.New(&loaded[i], floors[group], group == 0 && n.alone())
+		if group == 0 {
+			groups[i].Apply, groups[i].Void = n.meta.replay, n.meta.void
 			continue
 		}
-		p := n.partitions[l.Group-1]
-		groups[i].apply, groups[i].void = p.replay, p.void
+		p := n.partitions[group-1]
+		groups[i].Apply, groups[i].Void = p.replay, p.void
 	}
 	n.recovered = groups
 	return groups
-}
-
-// finish says of all groups whether their history is complete. One that has peers which can
-// replace this node's replica is set apart if it is not (heal.go).
-func (n *Node) finish(groups []*recovering, loaded []snapshot.Loaded) error {
-	errs := make([]error, len(groups))
-	for i, g := range groups {
-		if errs[i] = g.Finish(); errs[i] == nil || i == 0 || errs[0] != nil {
-			continue
-		}
-		switch apart, refusal := n.setApart(g, errs[i], loaded[i].Problems); {
-		case apart:
-			errs[i] = nil
-		case refusal != "":
-			errs[i] = fmt.Errorf("%w; %s", errs[i], refusal)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // void empties the partition. Nobody else has it then.
@@ -280,29 +262,12 @@ func (p *Partition) void() {
 }
 
 // replay applies one entry of the log during recovery. Nobody else has p then.
-func (p *Partition) replay(recordType uint8, index, term uint64, payload []byte) error {
-	err := replay(p.group, recordType, index, term, payload, func() error {
-		return p.group.Apply(p.Table, index, term, payload, nil)
-	})
+func (p *Partition) replay(e replica.Entry) error {
+	err := recovery.Replay(p.group.Configuration(), e, func() error {
+		return p.group.Apply(p.Table, e.Index, e.Term, e.Payload, nil)
+	}, p.group.Advance)
 	if err != nil {
-		return fmt.Errorf("partition %d, index %d of its log: written by a newer version? Start that version: %w", p.Number, index, err)
-	}
-	return nil
-}
-
-// replay applies an entry of any type to a group; apply is for those with data.
-func replay(g *replica.Group, recordType uint8, index, term uint64, payload []byte, apply func() error) error {
-	switch recordType {
-	case replica.RecordEntry:
-		return apply()
-	case replica.RecordConf:
-		conf, err := g.Configuration().Replay(&replica.Entry{Type: recordType, Index: index, Term: term, Payload: payload})
-		if err != nil {
-			return err
-		}
-		g.Advance(index, term, conf)
-	default:
-		g.Advance(index, term, nil)
+		return fmt.Errorf("partition %d, index %d of its log: written by a newer version? Start that version: %w", p.Number, e.Index, err)
 	}
 	return nil
 }

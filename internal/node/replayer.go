@@ -5,50 +5,14 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/recovery"
 	"github.com/prakashpandey/vegadb/internal/wal"
 )
-
-// recovering is one group on its way back: what puts its history together, and what
-// its entries change.
-type recovering struct {
-	*replica.Recovery
-	// apply applies an entry of any type. index and term are rec's.
-	apply func(recordType uint8, index, term uint64, payload []byte) error
-	// damage judges what is wrong should the history prove incomplete; nil: no snapshot of the
-	// group is damaged.
-	damage *replica.Damage
-	// void empties the replica: what it held belonged to one that was removed.
-	void func()
-}
-
-// add takes the group's next record and applies what may be applied by then.
-func (g *recovering) add(rec *wal.Record) error {
-	if g.damage != nil {
-		g.damage.Add(rec)
-	}
-	if g.Voids(rec) {
-		g.void()
-	}
-	now, err := g.Add(rec)
-	if err != nil {
-		return err
-	}
-	if now {
-		return g.apply(rec.Type, rec.Index, rec.Term, rec.Payload)
-	}
-	for e := g.Next(); e != nil; e = g.Next() {
-		if err := g.apply(e.Type, e.Index, e.Term, e.Payload); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // replayer applies log records on several goroutines, each of which owns some of
 // the groups, so that every group's order is kept.
 type replayer struct {
-	groups  []*recovering // by number
+	groups  []*recovery.Group // by number
 	workers []*replayWorker
 	wg      sync.WaitGroup
 	failed  atomic.Pointer[error]
@@ -72,7 +36,7 @@ const (
 	replayBatches    = 4 // of each worker
 )
 
-func newReplayer(groups []*recovering, workers int) *replayer {
+func newReplayer(groups []*recovery.Group, workers int) *replayer {
 	r := &replayer{groups: groups}
 	for range min(workers, len(groups)) {
 		w := &replayWorker{in: make(chan *replayBatch, replayBatches), free: make(chan *replayBatch, replayBatches)}
@@ -103,7 +67,7 @@ func (r *replayer) add(rec *wal.Record) error {
 		if failed := r.failed.Load(); failed != nil {
 			return *failed
 		}
-		return r.groups[rec.Group].add(rec)
+		return r.groups[rec.Group].Add(rec)
 	}
 	if len(w.cur.buf)+len(rec.Payload) > replayBatchBytes {
 		w.send()
@@ -144,7 +108,7 @@ func (r *replayer) run(w *replayWorker) {
 			if r.failed.Load() != nil {
 				break
 			}
-			if err := r.groups[b.recs[i].Group].add(&b.recs[i]); err != nil {
+			if err := r.groups[b.recs[i].Group].Add(&b.recs[i]); err != nil {
 				r.failed.CompareAndSwap(nil, &err)
 			}
 		}

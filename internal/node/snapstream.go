@@ -168,7 +168,7 @@ func (h *peerHandler) Snapshot(ctx context.Context, from ring.NodeID, header []b
 		}
 		// The replica was there when the worker answered for the first time, and its first hard
 		// state was appended before it answered now: a start that finds the snapshot of a group
-		// with peers must find that, too. See checkWhole.
+		// with peers must find that, too. See recovery.Node.CheckWhole.
 		return n.log.Sync(ctx)
 	}})
 	if errors.Is(err, errHasIt) {

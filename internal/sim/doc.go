@@ -3,12 +3,13 @@
 //	r := sim.Run(sim.Config{Seed: 7})
 //	if r.Failed() { fmt.Print(r) }      // what broke, what leads to it, and the command that replays it
 //
-// What runs is the product: replica (and with it etcd's Raft), driver, grant, retention, mover, meta, store, command, wal, snapshot and datadir, unchanged.
+// What runs is the product: replica (and with it etcd's Raft), driver, grant, retention, recovery, mover, meta, store, command, wal, snapshot and datadir, unchanged.
 // What is simulated is everything they stand on: the network, the disks, the clocks, power, and when anything gets
 // its turn. The order in which events reach the host and their effects are carried out is package driver's, as in the
 // product; who may read what is package grant's, snapshots and the shortening of the log are package retention's, and a node's
-// time is package logclock's. The rest of the shell (lifecycle.go, snapshots.go, members.go) does, step by step, what package node
-// does with goroutines; docs/decisions tells why it is a shell of its own. What waits in the middle of a function, as the
+// time is package logclock's; how groups come back from the disk is package recovery's. The rest of the shell (lifecycle.go,
+// snapshots.go, members.go) does, step by step, what package node does with goroutines; docs/decisions tells why it is a shell
+// of its own. What waits in the middle of a function, as the
 // worker does for room in the log and a round of snapshots for the disk, is a coroutine (task.go).
 //
 // # Determinism

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prakashpandey/vegadb/internal/datadir"
 	"github.com/prakashpandey/vegadb/internal/driver"
+	"github.com/prakashpandey/vegadb/internal/recovery"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/store"
@@ -149,27 +150,25 @@ func (n *node) boot() (err error) {
 		return err
 	}
 	floors := n.dir.Floors()
-	recoveries := make([]*replica.Recovery, len(n.parts)+1) // by group
-	for _, l := range loaded {
-		recoveries[l.Group] = replica.NewRecovery(l.Group, replica.Base{
-			Index: l.Meta.Index, Term: l.Meta.Term, Raft: l.Meta.Raft, Source: l.Path,
-			MustReach: max(l.MustReach, floors[l.Group], l.Meta.Index),
-		})
+	groups := make([]*recovery.Group, len(n.parts)+1) // without membership, that of the meta group is nil
+	for i := range loaded {
+		group := loaded[i].Group
+		groups[group] = recovery.New(&loaded[i], floors[group], false)
+		groups[group].Apply, groups[group].Void = n.part(group).replay, n.part(group).void
 	}
 	replayed := int64(0)
 	n.log, err = wal.Open(n.logOptions(n.dir), func(rec wal.Record) error {
 		if rec.Index == 0 || rec.Index > n.part(rec.Group).snapshotIndex { // no snapshot holds it
 			replayed += int64(len(rec.Payload))
 		}
-		return n.part(rec.Group).recover(recoveries[rec.Group], &rec)
+		return groups[rec.Group].Add(&rec)
 	})
 	if err != nil {
 		return err
 	}
-	for _, p := range n.all() {
-		if err := recoveries[p.id].Finish(); err != nil {
-			return err
-		}
+	here := groups[len(groups)-len(n.all()):]
+	if err := recovery.Finish(here, nil); err != nil {
+		return err
 	}
 	for _, p := range n.parts {
 		n.clock.Reached(p.group.State().Stamp)
@@ -188,20 +187,25 @@ func (n *node) boot() (err error) {
 	k := &keeperNode{n: n, t: n.task(n.keep)}
 	n.keeper, n.snapshotter = newKeeper(k), k.t
 	n.keeper.Begin(keepersLog{n.log, n}, replayed)
+	// Of the founders, too, all but one had to join.
+	what := &recovery.Node{ID: n.id, Joined: true, View: n.view(), Configuration: func(g uint32) *replica.Configuration { return n.part(g).group.Configuration() }}
 	if n.m != nil {
-		if err := n.checkWhole(recoveries); err != nil {
+		if err := what.CheckWhole(groups); err != nil {
 			return err
 		}
 	}
-	for _, p := range n.all() {
-		r := recoveries[p.id]
-		hard, raft := r.Raft()
+	for _, g := range here {
+		p := n.part(g.Group())
+		if n.m != nil {
+			n.m.gone[p.id] = g.Gone()
+		}
+		hard, raft := g.Raft()
 		var err error
 		switch {
 		case raft:
-			err = n.addGroup(p, hard, r.Tail(), r.Apart())
-		case n.m != nil:
-			err = n.absent(p, r)
+			err = n.addGroup(p, hard, g.Tail(), g.Apart())
+		case n.m != nil && what.FateOf(g) == recovery.Absent:
+			err = n.absent(p)
 		default:
 			err = fmt.Errorf("group %d has no hard state in the log", p.id)
 		}

@@ -434,34 +434,11 @@ func (n *node) wipe(p *partition) error {
 }
 
 // absent deals, at the start, with a group of which the node has no replica.
-func (n *node) absent(p *partition, r *replica.Recovery) error {
-	n.m.gone[p.id] = r.Gone()
+func (n *node) absent(p *partition) error {
 	if p.id == 0 {
 		return nil // join will make it
 	}
 	return n.wipe(p)
-}
-
-// checkWhole looks for signs that the log has lost a group's replica: what package node's checkWhole does.
-func (n *node) checkWhole(recoveries []*replica.Recovery) error {
-	company := false
-	for _, p := range n.parts {
-		r := recoveries[p.id]
-		_, raft := r.Raft()
-		company = company || raft || r.Gone() > 0
-		if n.m.gone[p.id] = r.Gone(); raft {
-			continue
-		}
-		for _, have := range p.group.Configuration().Replicas() {
-			if r.Gone() > 0 && have.Node == n.id && have.ID > r.Gone() {
-				return replica.StateLost(p.id, fmt.Sprintf("its snapshot knows replica %d here, and the log only that replica %d was removed", have.ID, r.Gone()))
-			}
-		}
-	}
-	if _, raft := recoveries[0].Raft(); !raft && company {
-		return replica.StateLost(0, "the log says nothing of the replica of the meta group")
-	}
-	return nil
 }
 
 // receiveOptions: the first hard state of a replica is durable before a snapshot of it is published.

@@ -1,15 +1,14 @@
 package sim
 
 import (
-	"errors"
 	"slices"
 
 	"github.com/prakashpandey/vegadb/internal/command"
 	"github.com/prakashpandey/vegadb/internal/grant"
 	"github.com/prakashpandey/vegadb/internal/meta"
+	"github.com/prakashpandey/vegadb/internal/recovery"
 	"github.com/prakashpandey/vegadb/internal/replica"
 	"github.com/prakashpandey/vegadb/internal/store"
-	"github.com/prakashpandey/vegadb/internal/wal"
 )
 
 // partition is a replica as far as it is applied, and the replica.Machine of its group: what package node's Partition
@@ -41,26 +40,6 @@ func newTable() *store.Table {
 	return store.New(store.Options{Stripes: 1, Hash: func(key []byte) uint64 { return fnvBytes(fnvOffset, key) * fnvPrime }})
 }
 
-// recover adds the group's next record and applies what may be applied by then.
-func (p *partition) recover(r *replica.Recovery, rec *wal.Record) error {
-	if r.Voids(rec) {
-		p.void()
-	}
-	now, err := r.Add(rec)
-	if err != nil {
-		return err
-	}
-	if now {
-		return errors.New("an entry of a group with peers is to be applied without its hard state")
-	}
-	for e := r.Next(); e != nil; e = r.Next() {
-		if err := p.replay(e); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // void empties the replica.
 func (p *partition) void() {
 	p.table.Clear()
@@ -70,19 +49,8 @@ func (p *partition) void() {
 }
 
 // replay applies an entry at the start.
-func (p *partition) replay(e *replica.Entry) error {
-	switch e.Type {
-	case replica.RecordEntry:
-		return p.Apply(e.Index, e.Term, e.Payload, nil)
-	case replica.RecordConf:
-		conf, err := p.group.Configuration().Replay(e)
-		if err == nil {
-			p.Advance(e.Index, e.Term, conf)
-		}
-		return err
-	}
-	p.Advance(e.Index, e.Term, nil)
-	return nil
+func (p *partition) replay(e replica.Entry) error {
+	return recovery.Replay(p.group.Configuration(), e, func() error { return p.Apply(e.Index, e.Term, e.Payload, nil) }, p.Advance)
 }
 
 // Apply is replica.Machine's. The witness sees every result, whoever waits for it.
