@@ -67,7 +67,10 @@ func (l *Log) oldest() *segment {
 func (l *Log) Truncate() (removed int, err error) { return l.TruncateBefore(math.MaxUint64) }
 
 // Truncatable reports whether Truncate would remove anything.
-func (l *Log) Truncatable() bool { return l.oldest() != nil && len(l.Laggards()) == 0 }
+func (l *Log) Truncatable() bool { return l.oldest() != nil && !l.pinned() }
+
+// pinned reports whether a group without a snapshot of it needs the oldest segment.
+func (l *Log) pinned() bool { return len(l.Laggards()) > 0 && !mutant.On(mutant.LogTruncatedFirst) }
 
 // TruncateBefore is Truncate, but for segments with anything that was appended after position pos. Records of index 0
 // belong to no floor: whoever needs what they say appends them again, and keeps the place with this. They may have come to
@@ -77,8 +80,7 @@ func (l *Log) TruncateBefore(pos uint64) (removed int, err error) {
 	defer l.truncateMu.Unlock()
 	for {
 		s := l.oldest()
-		needed := len(l.Laggards()) > 0 && !mutant.On(mutant.LogTruncatedFirst) // by a group without a snapshot of it
-		if s == nil || l.reaches(s, pos) || needed {
+		if s == nil || l.reaches(s, pos) || l.pinned() {
 			return removed, nil
 		}
 		if err := l.o.FS.Remove(s.name); err != nil && !isNotExist(err) {

@@ -33,7 +33,7 @@ var catalogue = []entry{
 		"replica", "TestIncrementsRetriedThroughFaultsCountOnce", false},
 	{mutant.UnsyncedSnapshot, "a snapshot is published before it is durable", "snapshot `fileWriter.finish`",
 		"snapshot", "TestACrashLeavesTheOldSnapshotOrTheNew", false},
-	{mutant.LogTruncatedFirst, "the log is truncated before a snapshot holds what it says", "wal `Log.TruncateBefore`",
+	{mutant.LogTruncatedFirst, "the log is truncated before a snapshot holds what it says", "wal `Log.pinned`",
 		"wal", "TestTruncateFollowsTheFloors", false},
 	{mutant.NoChecksum, "checksums of the log's batches are not compared", "wal `verifyBatch`",
 		"node", "TestAFlippedBitInTheLogIsRefusedAndNamed", false},
