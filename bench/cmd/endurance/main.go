@@ -5,8 +5,8 @@
 //	make endurance ARGS="--for 10m"         a look; too short to say much about leaks
 //	make endurance ARGS=--update-docs       and write table and plot into the docs
 //
-// Raw samples and the plot are kept in bench/results. The exit code is 1 if a call failed, a history was not legal or
-// something grew.
+// Raw samples and the plot are kept in bench/results, and the nodes' logs as of the first failed call. The exit code is 1
+// if a call failed, a history was not legal or something grew.
 package main
 
 import (

@@ -29,12 +29,15 @@ type load struct {
 	redis         *redis.ClusterClient
 	calls, failed atomic.Int64
 	first         atomic.Pointer[string]
+	onFailure     func() // hears of the first one
 }
 
 const (
 	loadCallers = 16
 	// patience is how long a call may take, of either client, before it counts as failed: longer than a failover.
 	patience = 10 * time.Second
+	// mostTold is how many failures are told as they happen.
+	mostTold = 20
 )
 
 func newLoad(o Options, c *client.Client, addrs []string) *load {
@@ -57,21 +60,25 @@ func (l *load) run(ctx context.Context) {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(l.o.Seed, uint64(i)+100))
 			for rest(ctx, time.Duration(rng.Int64N(2*int64(every)+1))) {
-				l.note(l.call(ctx, rng), ctx)
+				l.note(l.call(ctx, rng))
 			}
 		})
 	}
 	wg.Wait()
 }
 
-func (l *load) note(err error, ctx context.Context) {
+func (l *load) note(err error) {
 	l.calls.Add(1)
-	if err == nil || ctx.Err() != nil {
+	if err == nil {
 		return
 	}
-	l.failed.Add(1)
 	text := err.Error()
-	l.first.CompareAndSwap(nil, &text)
+	if l.first.CompareAndSwap(nil, &text) && l.onFailure != nil {
+		l.onFailure()
+	}
+	if n := l.failed.Add(1); n <= mostTold {
+		l.o.Log("%s  a call failed: %s", time.Now().Format(time.TimeOnly), text)
+	}
 }
 
 func (l *load) key(rng *rand.Rand) string { return fmt.Sprintf("entry:%07d", rng.IntN(l.o.Entries)) }
@@ -82,7 +89,8 @@ func value(rng *rand.Rand) []byte {
 
 // call makes one call of the mix.
 func (l *load) call(ctx context.Context, rng *rand.Rand) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience) // go-redis bounds its attempts, but not their time
+	// go-redis bounds its attempts, but not their time. A call that has begun is finished after the run's end.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	key := l.key(rng)
 	switch n := rng.IntN(100); {

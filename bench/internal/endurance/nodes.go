@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,6 +49,14 @@ func (n *nodes) name(s *peer.Server) {
 type named struct {
 	name   string
 	server *peer.Server
+}
+
+// keepLogs writes what the nodes have said last into the directory of results: on the first failed call.
+func (n *nodes) keepLogs() {
+	for _, node := range n.list() {
+		name := filepath.Join(n.dir, "..", "endurance-"+strings.ReplaceAll(node.name, " ", "-")+".log")
+		_ = os.WriteFile(name, []byte(node.server.Proc.Output()), 0o644)
+	}
 }
 
 // list returns the nodes that there are.

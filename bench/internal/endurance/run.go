@@ -62,6 +62,7 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	working, cancel := context.WithTimeout(ctx, o.For)
 	defer cancel()
 	load, checks, samples := newLoad(o, c, cluster.Addrs()), newChecks(o, c, began), newSamples(nodes, o.Every, began)
+	load.onFailure = nodes.keepLogs
 	var wg sync.WaitGroup
 	for _, run := range []func(context.Context){load.run, checks.run, samples.run} {
 		wg.Go(func() { run(working) })

@@ -45,6 +45,7 @@ func (t *troubles) run(ctx context.Context) error {
 				return nil
 			}
 			trouble := Trouble{What: kinds[i].what, From: time.Since(t.began).Seconds()}
+			t.o.Log("%s  %s", time.Now().Format(time.TimeOnly), trouble.What)
 			// What has begun is finished, so that the end is like the beginning.
 			if err := kinds[i].do(context.WithoutCancel(ctx)); err != nil {
 				return fmt.Errorf("%s: %w", trouble.What, err)
