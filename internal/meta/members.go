@@ -92,6 +92,13 @@ func (s *State) conflict(d *Describe) Result {
 	return Result{}
 }
 
+// Is reports whether m is the node that d describes, as far as that node may vouch for it: the same run of its process, or
+// one at the same address. An earlier run elsewhere is another matter. While it counts as up, what the node says of itself is
+// refused (conflict), and when the node leads the meta group, nobody else marks it down.
+func (d *Describe) Is(m *Member) bool {
+	return m.ID == d.ID && (m.Boot == d.Boot || m.PeerAddr == d.PeerAddr)
+}
+
 // Join makes a node a member, or brings one that is a member up to date. It becomes a learner of the meta group:
 // its replica id is in Meta.Target afterwards.
 type Join struct {

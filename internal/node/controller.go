@@ -119,9 +119,10 @@ func (n *Node) fillView(v *meta.View) bool {
 }
 
 func (n *Node) fillAlive(v *meta.View, view *meta.State, everybody bool) {
+	self := n.cluster.describe()
 	for i := range view.Members {
 		m := &view.Members[i]
-		if m.ID == n.cluster.self || n.hears(m.ID, m.Boot) || everybody && m.Up() {
+		if self.Is(m) || n.hears(m.ID, m.Boot) || everybody && m.Up() {
 			v.Alive[m.ID] = true
 		}
 	}

@@ -45,9 +45,10 @@ func (n *node) control() {
 	v.MetaCaughtUp[st.Replica] = true
 	n.host.Progress(0, func(p replica.Progress) { v.MetaCaughtUp[p.ID] = p.CaughtUp })
 	everybody := n.nowMs()-m.since < firstImpressionsMs
+	self := n.describe()
 	for i := range view.Members {
 		peer := &view.Members[i]
-		if peer.ID == n.id || n.hears(peer.ID, peer.Boot) || everybody && peer.Up() {
+		if self.Is(peer) || n.hears(peer.ID, peer.Boot) || everybody && peer.Up() {
 			v.Alive[peer.ID] = true
 		}
 	}

@@ -40,6 +40,9 @@
 // switches on nodes that join, drains and removes others, and buries those that are lost; groups follow their targets by
 // what package mover decides. Without it, every node has a replica of every group from the beginning to the end.
 //
+// In some of these worlds ([Features]) the number of replicas changes, moves are paused and resumed, nodes are in zones and of several
+// capacities, come back at other addresses, and a node that is lost is replaced by one of another identity at its address.
+//
 // # Backups
 //
 // With [Features].Backups, an operator backs the cluster up with package backup while faults come, and at the end restores what he has

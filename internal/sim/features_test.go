@@ -9,6 +9,9 @@ func TestWorldsWithEverything(t *testing.T) {
 	worlds := []Config{
 		{Seed: 1, Features: &Features{Backups: true}},
 		{Seed: 2, Features: &Features{Backups: true}, Membership: true},
+		{Seed: 3, Features: &Features{Settings: true, Zones: true, Addresses: true, Replacements: true}, Membership: true},
+		{Seed: 5, Features: &Features{Settings: true, Zones: true, Addresses: true, Replacements: true}, Membership: true},
+		{Seed: 4, Features: &Features{Settings: true, Zones: true, Addresses: true, Replacements: true}, Membership: true, Faults: &Faults{Cuts: true, Damage: true, EveryMs: 100}},
 	}
 	for _, c := range worlds {
 		a, b := Run(c), Run(c)
@@ -23,6 +26,11 @@ func TestWorldsWithEverything(t *testing.T) {
 	for _, what := range []string{"backups taken", "backups cut off", "restores"} {
 		if sum.Worlds[what] == 0 {
 			t.Errorf("no %s: %v", what, sum.Worlds)
+		}
+	}
+	for _, what := range []string{"address changed", "moves paused", "replicas changed", "node replaced at its address"} {
+		if sum.Faults[what] == 0 {
+			t.Errorf("no %s: %v", what, sum.Faults)
 		}
 	}
 }

@@ -26,8 +26,9 @@ func (s *Sim) foundCluster() {
 		cfg.Replicas = replicas
 	}
 	founder := meta.Member{JoinedMs: epochMs}
-	founder.ID, founder.Addr, founder.PeerAddr = nodeID(1), describe(1).Addr, describe(1).PeerAddr
-	founder.Capacity, founder.Version, founder.Boot = 1, "1", 1
+	self := s.nodes[0].describe()
+	founder.ID, founder.Addr, founder.PeerAddr, founder.Zone = self.ID, self.Addr, self.PeerAddr, self.Zone
+	founder.Capacity, founder.Version, founder.Boot = self.Capacity, self.Version, self.Boot
 	st := meta.Bootstrap(ring.NodeID(s.cluster), founder, cfg.Partitions, cfg.Replicas)
 	do := func(op meta.Op) {
 		var id meta.RequestID
@@ -41,7 +42,7 @@ func (s *Sim) foundCluster() {
 		}
 	}
 	for i := 2; i <= cfg.Nodes; i++ {
-		do(&meta.Join{Cluster: st.Cluster, Partitions: cfg.Partitions, Node: describe(i)})
+		do(&meta.Join{Cluster: st.Cluster, Partitions: cfg.Partitions, Node: s.nodes[i-1].describe()})
 	}
 	if impatient {
 		do(&meta.SetSetting{Key: "replace-after", Value: "1s"})

@@ -104,17 +104,18 @@ func (n *node) beginMembership() {
 
 // describe is what the node says about itself.
 func (n *node) describe() meta.Describe {
-	d := describe(n.index)
-	d.Boot = uint64(n.lives)
+	host := fmt.Sprintf("10.0.%d.%d", n.moves, n.home)
+	d := meta.Describe{
+		ID: n.id, Addr: host + ":8343", PeerAddr: host + ":8344", Capacity: 1, Version: "1", Boot: uint64(max(n.lives, 1)),
+	}
+	if n.s.cfg.Features.Zones {
+		d.Zone, d.Capacity = fmt.Sprintf("zone-%d", n.index%zoneCount), uint32(1+n.index%4)
+	}
 	return d
 }
 
-func describe(index int) meta.Describe {
-	return meta.Describe{
-		ID: nodeID(index), Addr: fmt.Sprintf("10.0.0.%d:8343", index), PeerAddr: fmt.Sprintf("10.0.0.%d:8344", index),
-		Capacity: 1, Version: "1", Boot: 1,
-	}
-}
+// zoneCount is how many there are in worlds with zones.
+const zoneCount = 3
 
 // hear takes note of a sign of life. It reports false when the sender is to be turned away.
 func (n *node) hear(from ring.NodeID, boot uint64) bool {
@@ -225,7 +226,7 @@ func (n *node) round(number int) {
 	m.announcing = true
 	n.proposeMeta(&meta.UpdateMember{Node: d}, 2000, func(r meta.Result, ok bool) {
 		m.announcing = false
-		if ok && r.Code != meta.OK {
+		if ok && (r.Code == meta.RemovedNode || r.Code == meta.UnknownNode) {
 			m.shunned = shunnedRounds
 		}
 	})

@@ -28,6 +28,8 @@ type node struct {
 	lost   bool    // its platter is damaged, or it was wrecked: it stays away
 	unborn bool    // it has not been switched on yet
 	gone   bool    // it was removed from the cluster and switched off for good
+	home   int     // the machine's address, and how often
+	moves  int     // that has become another one
 	dark   bool    // it has no power: nobody there even refuses a connection
 	*proc          // nil: it does not run
 }
@@ -84,7 +86,7 @@ func nodeID(i int) ring.NodeID { return ring.NodeID{byte(i)} }
 func nodeIndex(id ring.NodeID) int { return int(id[0]) }
 
 func newNode(s *Sim, index int) *node {
-	n := &node{s: s, index: index, id: nodeID(index), rate: 1}
+	n := &node{s: s, index: index, home: index, id: nodeID(index), rate: 1}
 	n.disk = newDisk(s, n)
 	return n
 }

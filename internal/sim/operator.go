@@ -29,6 +29,10 @@ func (s *Sim) operate() {
 		if s.calm {
 			return
 		}
+		if s.administer() {
+			s.after(1+o.rng.Int64N(2*every*milli), next)
+			return
+		}
 		switch o.rng.IntN(8) {
 		case 0, 1, 2:
 			s.switchOn()
@@ -68,6 +72,7 @@ func (s *Sim) switchOn() {
 	for _, n := range s.nodes {
 		if n.unborn {
 			n.unborn = false
+			s.replaces(n)
 			n.start()
 			return
 		}
@@ -88,7 +93,7 @@ func (s *Sim) inService() (list []*node) {
 // drainOne drains or removes a node.
 func (s *Sim) drainOne() {
 	able := s.inService()
-	if len(able) <= max(3, s.cfg.Replicas) {
+	if len(able) <= max(3, s.cfg.Replicas, s.witness.newest.Replicas) {
 		return
 	}
 	n := able[s.operator.rng.IntN(len(able))]

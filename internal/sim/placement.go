@@ -19,6 +19,9 @@ func (s *Sim) placement() bool {
 	bury = func() {
 		if s.placing {
 			s.buryLost()
+			if s.witness.newest.Paused {
+				s.ask(&meta.Resume{})
+			}
 			s.after(1000*milli, bury)
 		}
 	}
@@ -72,6 +75,8 @@ func (s *Sim) misplaced() string {
 			return fmt.Sprintf("node %d does not run", n.index)
 		case view.Member(n.id) == nil:
 			return fmt.Sprintf("node %d is no member yet", n.index)
+		case view.Member(n.id).PeerAddr != n.describe().PeerAddr:
+			return fmt.Sprintf("node %d is at %s, and by the meta group at %s", n.index, n.describe().PeerAddr, view.Member(n.id).PeerAddr)
 		}
 	}
 	if have, want := voters(view.Meta.Actual), metaVoters(active); have != want {
@@ -86,6 +91,9 @@ func (s *Sim) misplaced() string {
 			if m := view.Member(r.Node); m == nil || g > 0 && m.State != meta.Active {
 				return fmt.Sprintf("group %d has a replica on node %d: %s", g, nodeIndex(r.Node), s.where(view))
 			}
+		}
+		if what := s.huddled(g, pl, view); what != "" {
+			return what
 		}
 		if what := s.misheld(g, pl); what != "" {
 			return what
