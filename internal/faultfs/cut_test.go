@@ -286,3 +286,50 @@ func TestALaxPowerCutMixesSectorsAndNeverNamesOfOneFile(t *testing.T) {
 		}
 	}
 }
+
+// What is written while a sync is under way belongs to the next one.
+func TestWhatIsWrittenDuringASyncIsKeptByTheNextOne(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "data")
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, err := openShadow(vfs.OS(), root, func(vfs.Op) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := s.Create(filepath.Join(root, "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := s.SyncDir(root); err != nil {
+		t.Fatal(err)
+	}
+	// The write below it waits while a whole sync goes by.
+	slow := &shadowFile{File: slowWriter{f.(*shadowFile).File, f.Sync}, shadow: s, id: f.(*shadowFile).id, state: f.(*shadowFile).state}
+	if _, err := slow.WriteAt([]byte("late"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if err := Cut(root, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := contents(t, vfs.OS(), root, map[string]string{})[filepath.Join(root, "f")]; got != "late" {
+		t.Errorf("a power cut leaves %q", got)
+	}
+}
+
+// slowWriter does something before each write.
+type slowWriter struct {
+	vfs.File
+	before func() error
+}
+
+func (w slowWriter) WriteAt(p []byte, off int64) (int, error) {
+	if err := w.before(); err != nil {
+		return 0, err
+	}
+	return w.File.WriteAt(p, off)
+}

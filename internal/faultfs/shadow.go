@@ -332,19 +332,19 @@ type shadowFile struct {
 
 // Write implements [vfs.File]. Where it writes only the file knows.
 func (f *shadowFile) Write(p []byte) (int, error) {
-	f.state.dirty(0, wholeFile)
+	defer f.state.dirty(0, wholeFile)
 	return f.File.Write(p)
 }
 
 // WriteAt implements [vfs.File].
 func (f *shadowFile) WriteAt(p []byte, off int64) (int, error) {
-	f.state.dirty(off, off+int64(len(p)))
+	defer f.state.dirty(off, off+int64(len(p))) // then, not before: a sync under way may have passed the place by
 	return f.File.WriteAt(p, off)
 }
 
 // Truncate implements [vfs.File].
 func (f *shadowFile) Truncate(size int64) error {
-	f.state.dirty(size, wholeFile)
+	defer f.state.dirty(size, wholeFile)
 	return f.File.Truncate(size)
 }
 
