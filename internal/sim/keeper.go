@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"errors"
 
 	"github.com/prakashpandey/vegadb/internal/meta"
@@ -107,7 +108,7 @@ func (k *keeperNode) RecordStates() (pos uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return pos, k.t.sync(nil)
+	return pos, k.t.sync(context.Background())
 }
 
 // MoveOn has the meta group take an entry without effect. Partitions all have peers: they are let go of as they are.
