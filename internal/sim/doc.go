@@ -101,7 +101,7 @@
 //
 //  9. Within [Config.LivenessMs] every group has a leader and a client's write to every partition succeeds.
 //  10. Within a minute and a half every member is one that lives, every group has the replicas that it should have, on active nodes,
-//     and no other node has one; moves that crashes have interrupted are among that.
+//     in as many zones as there can be, and no other node has one; every node is known at its address; moves that crashes have interrupted are among that.
 //  11. A backup can be taken, and restored into a cluster of another size, whatever goes wrong there: then it holds the same
 //     entries, but for those that have expired, and no others. Another cluster is told that the backup is not its own.
 //  12. Soon after the clients have stopped, all replicas of a group hold the same state, byte for byte.
@@ -113,6 +113,9 @@
 //   - Damage to the last batch of a log: package wal says that it cannot be told from a write that a crash cut short.
 //     The simulator does not damage that one.
 //   - Damage to the platters of a majority.
+//   - Loss of power under the policies everysec and never, but for a node that is lost for good: what is acknowledged is in the memory of
+//     a majority's operating systems, and what a cluster forgets that loses its power is not judged here. Without it ([Features].EverySec,
+//     Never), everything above holds.
 //   - Monotonic clocks that jump or differ by more than leases allow for.
 //
 // # Mutants

@@ -1,12 +1,21 @@
 package sim
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+
+	"github.com/prakashpandey/vegadb/internal/wal"
+)
 
 // Features are what a world has beside clients, faults and membership. Each is in some of the worlds, by the seed.
 type Features struct {
 	// Backups: an operator backs the cluster up while everything goes wrong, and what comes of it is restored into another
 	// cluster at the end.
 	Backups bool
+
+	// EverySec and Never are the log's policies; without them it is always. What is acknowledged is in the memory of a majority's
+	// operating systems then, and worth as much for as long as no machine loses its power: processes are killed, disks do not
+	// fail.
+	EverySec, Never bool
 
 	// With membership:
 	Settings     bool // the number of replicas changes, and moves are paused and resumed
@@ -22,5 +31,22 @@ func drawFeatures(rng *rand.Rand, membership bool) *Features {
 	for _, what := range []*bool{&f.Settings, &f.Zones, &f.Addresses, &f.Replacements} {
 		*what = rng.IntN(3) == 0 && membership
 	}
+	switch rng.IntN(20) {
+	case 0:
+		f.EverySec = true
+	case 1:
+		f.Never = true
+	}
 	return f
+}
+
+// policy is when the log becomes durable.
+func (f *Features) policy() wal.SyncPolicy {
+	switch {
+	case f.EverySec:
+		return wal.EverySec
+	case f.Never:
+		return wal.Never
+	}
+	return wal.Always
 }

@@ -9,6 +9,8 @@ func TestWorldsWithEverything(t *testing.T) {
 	worlds := []Config{
 		{Seed: 1, Features: &Features{Backups: true}},
 		{Seed: 2, Features: &Features{Backups: true}, Membership: true},
+		{Seed: 6, Features: &Features{EverySec: true}},
+		{Seed: 7, Features: &Features{Never: true}},
 		{Seed: 3, Features: &Features{Settings: true, Zones: true, Addresses: true, Replacements: true}, Membership: true},
 		{Seed: 5, Features: &Features{Settings: true, Zones: true, Addresses: true, Replacements: true}, Membership: true},
 		{Seed: 4, Features: &Features{Settings: true, Zones: true, Addresses: true, Replacements: true}, Membership: true, Faults: &Faults{Cuts: true, Damage: true, EveryMs: 100}},

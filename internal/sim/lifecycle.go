@@ -41,7 +41,7 @@ func (n *node) logOptions(dir *datadir.Dir) wal.Options {
 	return wal.Options{
 		FS: fs, Dir: dir.LogDir(), SegmentBytes: segmentBytes, MaxRecordBytes: 8 << 10, QueueBytes: 64 << 10,
 		ReserveBytes: driver.LogReserve(segmentBytes, n.s.cfg.Partitions), OnNoSpace: func() { n.cramped = true },
-		Policy: wal.Always, Stepped: true, Clock: n.wallTime,
+		Policy: n.s.cfg.Features.policy(), Stepped: true, Clock: n.wallTime,
 	}
 }
 
@@ -109,6 +109,7 @@ func (n *node) start() {
 		}
 		n.tick()
 		n.sweep()
+		n.syncEvery()
 		n.later(0, n.snapshotter.resume)
 		n.poke()
 		n.beginMembership()
@@ -181,7 +182,7 @@ func (n *node) boot() (err error) {
 		KeepBytes: keepBytes, TotalKeepBytes: keepBytesTotal, Seed: n.s.lifeRand.Uint64() >> 8, Logger: quiet{},
 	}, n.nowMs())
 	n.driver = driver.New(n.host, workersLog{n.log, n}, shell{n}, driver.Options{
-		TickMs: tickMs, SegmentBytes: segmentBytes, Partitions: n.s.cfg.Partitions, Policy: wal.Always, Crowd: 3,
+		TickMs: tickMs, SegmentBytes: segmentBytes, Partitions: n.s.cfg.Partitions, Policy: n.s.cfg.Features.policy(), Crowd: 3,
 	})
 	n.worker = n.task(n.work)
 	k := &keeperNode{n: n, t: n.task(n.keep)}

@@ -234,14 +234,28 @@ func (n *node) groupChanged(group uint32) {
 	n.s.tell(Event{Kind: "lead", Node: n.index, Group: group, A: st.Term, Text: role})
 }
 
-// writeLog has the log's writer take a round, if none is under way.
-func (n *node) writeLog() {
+// syncEvery is the ticker of policies other than always: of everysec the second in which all is synced, of never the look at segments
+// that are full.
+func (n *node) syncEvery() {
+	policy := n.s.cfg.Features.policy()
+	if policy == wal.Always {
+		return
+	}
+	n.later(1000*milli, n.syncEvery)
+	n.writeRound(policy == wal.EverySec)
+}
+
+// writeLog has the log's writer take a round that makes everything durable, if none is under way.
+func (n *node) writeLog() { n.writeRound(n.s.cfg.Features.policy() != wal.Always) }
+
+// writeRound is one round; ticked: everything is to be durable, whatever the policy.
+func (n *node) writeRound(ticked bool) {
 	if n.writing {
 		return
 	}
 	n.writing = true
 	n.later(10+int64(n.s.diskRand.IntN(30)), func() {
-		unsynced, err := n.log.StepWrite(false)
+		unsynced, err := n.log.StepWrite(ticked)
 		n.mustLog(err)
 		n.prepareLog()
 		if !unsynced {
@@ -262,7 +276,7 @@ func (n *node) syncLog() {
 	n.writing = false
 	n.s.tell(Event{Kind: "sync", Node: n.index, A: n.log.DurablePos()})
 	n.poke()
-	if n.log.AppendedPos() > n.log.DurablePos() {
+	if n.s.cfg.Features.policy() == wal.Always && n.log.AppendedPos() > n.log.DurablePos() {
 		n.writeLog()
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/prakashpandey/vegadb/internal/history"
 	"github.com/prakashpandey/vegadb/internal/meta"
 	"github.com/prakashpandey/vegadb/internal/mutant"
+	"github.com/prakashpandey/vegadb/internal/wal"
 )
 
 // Config says what to simulate. The zero value of every field but Seed has a default; Run's result says what was used.
@@ -161,6 +162,11 @@ func newSim(cfg Config) *Sim {
 	}
 	if cfg.Features == nil {
 		cfg.Features = drawFeatures(cfg.stream(streamFeatures), cfg.Membership)
+	}
+	if cfg.Features.policy() != wal.Always {
+		powered := *cfg.Faults // machines keep their power
+		powered.Cuts, powered.DiskFails, powered.Damage = false, false, false
+		cfg.Faults = &powered
 	}
 	s := &Sim{
 		asked: asked, cfg: cfg, now: 1_000_000, faults: cfg.Faults, trace: trace{hash: fnvOffset, keep: cfg.Keep},

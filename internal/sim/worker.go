@@ -185,8 +185,16 @@ func (l workersLog) AppendReserved(recs ...*wal.Record) (uint64, error) {
 // Kick starts a round of the log's writer.
 func (l workersLog) Kick() { l.n.writeLog() }
 
-// Flush waits for the disk, as under policy always it does, while the world goes on.
+// Flush waits for the disk, as under policy always it does, while the world goes on; under the others for the page cache.
 func (l workersLog) Flush(pos uint64) error {
+	if l.n.s.cfg.Features.policy() != wal.Always {
+		return l.Log.Flush(pos)
+	}
+	return l.await(pos)
+}
+
+// await lets the world go on until the log is durable up to pos.
+func (l workersLog) await(pos uint64) error {
 	for l.n.log.DurablePos() < pos {
 		l.n.writeLog()
 		l.n.rest(100 + int64(l.n.s.diskRand.IntN(900)))
@@ -194,4 +202,4 @@ func (l workersLog) Flush(pos uint64) error {
 	return nil
 }
 
-func (l workersLog) Sync(context.Context) error { return l.Flush(l.n.log.AppendedPos()) }
+func (l workersLog) Sync(context.Context) error { return l.await(l.n.log.AppendedPos()) }
