@@ -86,7 +86,7 @@ type cluster struct {
 	fullPeers map[ring.NodeID]bool
 	damaged   map[uint32]*apartReplica // by group, replicas here that were set apart. Guarded by mu
 	// damagedPeers are replicas whose nodes say that they are, by node and group. Guarded by mu
-	damagedPeers map[ring.NodeID]map[uint32]uint64
+	damagedPeers map[ring.NodeID]map[uint32]damagedPeer
 	gone         map[uint32]uint64 // by group, the highest id of a replica that was removed here. Guarded by mu
 
 	sends     sync.Map // by group: *sent
@@ -145,7 +145,7 @@ func (n *Node) openCluster() error {
 		began: time.Now(),
 		o:     *o, boot: binary.LittleEndian.Uint64(boot[:]) | 1, self: ring.NodeID(n.dir.Node),
 		resting: make(map[ring.NodeID]bool), fullPeers: make(map[ring.NodeID]bool), arrived: make(map[uint32]arrival), gone: make(map[uint32]uint64),
-		damaged: make(map[uint32]*apartReplica), damagedPeers: make(map[ring.NodeID]map[uint32]uint64),
+		damaged: make(map[uint32]*apartReplica), damagedPeers: make(map[ring.NodeID]map[uint32]damagedPeer),
 		sending: make(chan struct{}, maxSending), control: make(chan struct{}, 1),
 		mover: mover.New(len(n.partitions)),
 	}

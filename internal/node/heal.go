@@ -149,22 +149,40 @@ func (n *Node) hearDamaged(from ring.NodeID, b []byte) {
 	if len(b)%damagedBytes != 0 || len(b) > damagedBytes*len(n.partitions) {
 		return
 	}
-	told := make(map[uint32]uint64, len(b)/damagedBytes)
-	for ; len(b) > 0; b = b[damagedBytes:] {
-		told[binary.LittleEndian.Uint32(b)] = binary.LittleEndian.Uint64(b[4:])
-	}
+	now := time.Now()
+	told := make(map[uint32]damagedPeer, len(b)/damagedBytes)
 	n.cluster.mu.Lock()
+	for ; len(b) > 0; b = b[damagedBytes:] {
+		group, id := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint64(b[4:])
+		d := damagedPeer{id, now}
+		if before := n.cluster.damagedPeers[from][group]; before.id == id {
+			d.since = before.since
+		}
+		told[group] = d
+	}
 	n.cluster.damagedPeers[from] = told
 	n.cluster.mu.Unlock()
 	n.worker.mindNow.Store(true)
 	n.worker.poke()
 }
 
-// isDamaged reports whether the node of a replica has said that it is damaged.
+// damagedPeer is a replica that its node has set apart, and since when that is known here.
+type damagedPeer struct {
+	id    uint64
+	since time.Time
+}
+
+// damagedPatience is how long a node must have said that a replica is damaged before its group removes it: until a leader
+// that the other voters have left with it has stepped down, which takes up to two election time-outs. What it
+// proposed before that would stay in its log, and remove the replica after its files have been put right.
+const damagedPatience = 4 * electionTicks * tickMs * time.Millisecond
+
+// isDamaged reports whether the node of a replica says that it is damaged, for long enough to act on it.
 func (c *cluster) isDamaged(group uint32, r replica.Replica) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return r.ID != 0 && c.damagedPeers[r.Node][group] == r.ID
+	d := c.damagedPeers[r.Node][group]
+	return r.ID != 0 && d.id == r.ID && time.Since(d.since) >= damagedPatience
 }
 
 // leaveDamaged gives up a replica that was set apart, once its group has removed it. On the worker.

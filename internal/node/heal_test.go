@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	mathrand "math/rand" // what vfs takes
@@ -10,9 +11,11 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/prakashpandey/vegadb/internal/meta"
 	"github.com/prakashpandey/vegadb/internal/replica"
+	"github.com/prakashpandey/vegadb/internal/ring"
 	"github.com/prakashpandey/vegadb/internal/snapshot"
 	"github.com/prakashpandey/vegadb/internal/vfs"
 	"github.com/prakashpandey/vegadb/internal/wal"
@@ -336,6 +339,31 @@ func TestADamageThatMostReplicasHaveGivesNothingUp(t *testing.T) {
 	c.settled(3)
 	want["another"] = "partition"
 	c.holdEverywhere(want)
+}
+
+// A leader whose other voters have just gone does not know that yet. What it proposed would stay in its log, and remove a
+// replica after its files have been put right.
+func TestADamageIsActedOnOnceALeaderWithoutVotersHasSteppedDown(t *testing.T) {
+	c := startPeers(t, 1, wal.Always)
+	n, peer := c.nodes[0], ring.NodeID{9}
+	frame := binary.LittleEndian.AppendUint64([]byte{1, 0, 0, 0}, 7)
+	told := time.Now()
+	n.hearDamaged(peer, frame)
+	n.hearDamaged(peer, frame) // it says so every second
+	if early := n.cluster.isDamaged(1, replica.Replica{ID: 7, Node: peer}); early && time.Since(told) < damagedPatience {
+		t.Error("it was acted on at once")
+	}
+	eventually(t, "the damage is acted on", func() bool { return n.cluster.isDamaged(1, replica.Replica{ID: 7, Node: peer}) })
+	if since := time.Since(told); since < damagedPatience {
+		t.Errorf("it was acted on after %v", since)
+	}
+	if n.cluster.isDamaged(1, replica.Replica{ID: 8, Node: peer}) || n.cluster.isDamaged(2, replica.Replica{ID: 7, Node: peer}) {
+		t.Error("another replica counts as damaged")
+	}
+	n.hearDamaged(peer, nil)
+	if n.cluster.isDamaged(1, replica.Replica{ID: 7, Node: peer}) {
+		t.Error("it is damaged although its node does not say so any more")
+	}
 }
 
 // TestWithoutAMajorityOfOthersADamagedNodeRefusesToStart: one of two.
