@@ -43,7 +43,8 @@ const (
 func newLoad(o Options, c *client.Client, addrs []string) *load {
 	redis.SetLogger(silent{}) // it reports every attempt to reach a node that is meant to be down
 	// It would give up after so many attempts, which may be milliseconds: the time is to end them, as it does the Go client's.
-	return &load{o: o, client: c, redis: redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, DisableIdentity: true, MaxRedirects: 10_000})}
+	// And it asks who leads once a minute, or when a node says MOVED; one that is gone says nothing.
+	return &load{o: o, client: c, redis: redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, DisableIdentity: true, MaxRedirects: 10_000, ClusterStateReloadInterval: 2 * time.Second})}
 }
 
 // silent is go-redis's logger, which says nothing.
