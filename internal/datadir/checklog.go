@@ -27,6 +27,8 @@ type groupCheck struct {
 	unusable int               // entries that cannot be, that one included
 	// unreadable is the error of a record that this program does not know.
 	unreadable error
+	// replica: the log says that the group had a replica here, perhaps behind what does not join up.
+	replica bool
 }
 
 // id is the group's number.
@@ -36,7 +38,7 @@ func (g *groupCheck) id() uint32 { return g.loaded.Group }
 // anybody else, and nobody has been voted for.
 func (g *groupCheck) lone() bool {
 	_, raft := g.recovery.Raft()
-	return g.id() != metaGroup && !raft && g.recovery.Gone() == 0 && !g.loaded.Meta.Raft
+	return g.id() != metaGroup && !raft && !g.replica && g.recovery.Gone() == 0 && !g.loaded.Meta.Raft
 }
 
 // group returns a group that this directory has, or nil.
@@ -215,6 +217,7 @@ func (g *groupCheck) add(r *wal.Record) {
 	if g.unreadable != nil {
 		return
 	}
+	g.replica = g.replica || r.Type == replica.RecordState || r.Type == replica.RecordReset
 	if g.damage != nil {
 		g.damage.Add(r)
 	}

@@ -287,6 +287,35 @@ func TestCheckAndRepairOfANodeWithCompany(t *testing.T) {
 	}
 }
 
+// TestAReplicaWhoseLogBeginsBeforeItsHardStateIsNotRepaired: without its snapshots nothing
+// joins up, and what says that the group has replicas comes behind that. Taken for a lone
+// node's, it would be repaired into an empty replica that keeps its vote.
+func TestAReplicaWhoseLogBeginsBeforeItsHardStateIsNotRepaired(t *testing.T) {
+	fs := newMem(t)
+	w := newWorld(t, fs, 1)
+	check(t, w.dir.MarkInUse())
+	check(t, w.dir.MarkClustered())
+	w.snapshotAt(0, 1, 1)
+	w.record(hard(0, 1, 1, 1, 1))
+	w.record(entries(1, 3, 46, 50)...) // those before are in the snapshot, and gone
+	w.record(append(entries(1, 3, 51, 55), hard(1, 2, 3, 2, 52))...)
+	w.snapshotAt(1, 50, 3)
+	w.close()
+	_, err := restart(fs.CrashClone(nil), 1)
+	check(t, err)
+	flip(t, fs, snap(1, 50))
+	before := tree(t, fs, "/srv")
+	r, err := Check(fs, testDir)
+	check(t, err)
+	if text := lines(&r); r.Verdict != Damaged || r.Startable || !strings.Contains(text, "group 1: raft") || !strings.Contains(text, letOthersReplace) {
+		t.Errorf("%+v\n%s", r.Verdict, text)
+	}
+	if repaired, err := Repair(fs, testDir, Options{Apply: true}); repaired.Applied {
+		t.Errorf("it was repaired: %v", err)
+	}
+	assertUnchanged(t, fs, "/srv", before)
+}
+
 // TestANodeThatCouldHaveCompanyAndIsAloneIsRepaired: it has a meta group, whose only
 // voter it is, and nobody relies on it.
 func TestANodeThatCouldHaveCompanyAndIsAloneIsRepaired(t *testing.T) {
