@@ -20,6 +20,9 @@ type View struct {
 	// Alive holds the nodes heard from lately, the planner's own included. A node that has only just begun to lead the meta
 	// group should count everybody as alive until they have had time to be heard.
 	Alive map[ring.NodeID]bool
+	// SilentMs is for how long those that are not alive have not been heard of, by a clock that nobody sets; a node that has
+	// just started knows of no long silence. Those that are missing here have been silent for ever.
+	SilentMs map[ring.NodeID]int64
 	// Leaderless holds the partitions of which no leader is known. Only for the notes.
 	Leaderless map[int]bool
 	// MetaCaughtUp holds the ids of the meta group's replicas that are close to its leader's log: fit to become voters.
@@ -116,13 +119,18 @@ func (p *planner) alive(id ring.NodeID) bool {
 	return m != nil && m.State != Removed && p.v.Alive[id]
 }
 
-// dead: the node's replicas are to be replaced.
+// dead: the node's replicas are to be replaced. The state's time of its going down is by the wall clock of the node that led
+// then, which may have been an hour behind the one here.
 func (p *planner) dead(id ring.NodeID) bool {
 	m := p.s.Member(id)
 	if m == nil || m.State == Removed {
 		return true
 	}
-	return !m.Up() && !p.v.Alive[id] && p.v.NowMs-m.DownSinceMs >= p.graceMs
+	if m.Up() || p.v.Alive[id] || p.v.NowMs-m.DownSinceMs < p.graceMs {
+		return false
+	}
+	silent, known := p.v.SilentMs[id]
+	return !known || silent >= p.graceMs
 }
 
 // wanted: the node should hold replicas.

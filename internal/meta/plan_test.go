@@ -146,6 +146,30 @@ func TestADeadNodeIsReplacedAfterTheGraceAndNotBefore(t *testing.T) {
 	}
 }
 
+// The wall clock of the node that leads is set forward, or is ahead of that of the one that led before it: nobody is taken for
+// dead who has only just gone.
+func TestAClockThatIsSetForwardMakesNobodyDead(t *testing.T) {
+	s := grow(t, seeded(1), 5, 10, 3)
+	s.graceMs = 600_000
+	s.up[nodeID(3)] = false
+	s.run(5)
+	if s.Member(nodeID(3)).Up() {
+		t.Fatal("it is not marked down")
+	}
+	s.nowMs += 3_600_000
+	view := s.view()
+	view.SilentMs = map[ring.NodeID]int64{nodeID(3): 5_000}
+	for _, op := range Plan(s.State, view).Commands {
+		if set, ok := op.(*SetTargets); ok {
+			t.Errorf("it is replaced: %+v", set.Groups)
+		}
+	}
+	view.SilentMs[nodeID(3)] = 600_000
+	if len(Plan(s.State, view).Commands) == 0 {
+		t.Error("it is never replaced")
+	}
+}
+
 func TestRemovingByForceReplacesAtOnceAndEvenWhenPaused(t *testing.T) {
 	s := grow(t, seeded(1), 5, 10, 3)
 	s.graceMs = 1 << 40

@@ -80,7 +80,7 @@ func (n *Node) runController() {
 			}
 		}
 		view := n.meta.view.Load()
-		v := meta.View{NowMs: n.Now(), Alive: map[ring.NodeID]bool{}, Leaderless: map[int]bool{}, MetaCaughtUp: map[uint64]bool{}}
+		v := meta.View{NowMs: n.Now(), Alive: map[ring.NodeID]bool{}, SilentMs: map[ring.NodeID]int64{}, Leaderless: map[int]bool{}, MetaCaughtUp: map[uint64]bool{}}
 		leads := false
 		if !n.worker.ask(func() { leads = n.fillView(&v) }) {
 			return
@@ -124,7 +124,9 @@ func (n *Node) fillAlive(v *meta.View, view *meta.State, everybody bool) {
 		m := &view.Members[i]
 		if self.Is(m) || n.hears(m.ID, m.Boot) || everybody && m.Up() {
 			v.Alive[m.ID] = true
+			continue
 		}
+		v.SilentMs[m.ID] = n.cluster.steadyMs() - max(n.lastHeard(m.ID), n.cluster.began.UnixMilli())
 	}
 }
 

@@ -33,7 +33,7 @@ func (n *node) control() {
 	if view == nil || m.planning {
 		return
 	}
-	v := meta.View{NowMs: n.clockMs(), Alive: map[ring.NodeID]bool{}, MetaCaughtUp: map[uint64]bool{}}
+	v := meta.View{NowMs: n.clockMs(), Alive: map[ring.NodeID]bool{}, SilentMs: map[ring.NodeID]int64{}, MetaCaughtUp: map[uint64]bool{}}
 	st, ok := n.host.Status(0)
 	if !ok || !st.Leads {
 		m.since = -1
@@ -50,7 +50,9 @@ func (n *node) control() {
 		peer := &view.Members[i]
 		if self.Is(peer) || n.hears(peer.ID, peer.Boot) || everybody && peer.Up() {
 			v.Alive[peer.ID] = true
+			continue
 		}
+		v.SilentMs[peer.ID] = n.nowMs() - m.heard[peer.ID].at // not heard of: since the start
 	}
 	if grace, err := time.ParseDuration(view.Setting("replace-after")); err == nil {
 		v.GraceMs = grace.Milliseconds()

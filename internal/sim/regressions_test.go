@@ -29,6 +29,7 @@ var memberRegressions = []struct {
 	{5905, "a follower was faster than the leader, whose disk had stalled, and the leader's lease was held against it"},
 	{150499442136, "a log segment whose directory the process before had not synced was gone after a power cut"},
 	{25, "the leader of the meta group had come back at another address so soon that nobody missed it: its own word was refused for good"},
+	{1002903, "the wall clock of the meta group's leader was set forward: a node that had just restarted was taken for dead and lost its vote, and then another burnt down"},
 	{6035, "a write whose repetition was told that its session has expired counted as not executed"},
 }
 
