@@ -218,10 +218,10 @@ func TestAnInterruptedHealingIsTakenUpAgain(t *testing.T) {
 			c.stop(i)
 			bad := damageGroup(t, c.disks[i], group)
 			left := make(chan *vfs.Mem, 1)
-			var off atomic.Bool
+			var started, off atomic.Bool
 			c.fatal = func(node int, _ error) bool { return node == i && off.Load() }
 			c.hooks[i].set(func(op vfs.Op) error {
-				if op.Kind.Changes() && at(op) && c.nodes[i] != nil && !off.Swap(true) {
+				if op.Kind.Changes() && at(op) && started.Load() && !off.Swap(true) {
 					left <- c.disks[i].CrashClone(nil)
 				}
 				if op.Kind.Changes() && off.Load() {
@@ -230,6 +230,7 @@ func TestAnInterruptedHealingIsTakenUpAgain(t *testing.T) {
 				return nil
 			})
 			c.start(i)
+			started.Store(true) // it takes its group longer than that to agree
 			disk := <-left
 			n := c.nodes[i]
 			c.nodes[i] = nil

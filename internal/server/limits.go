@@ -123,8 +123,8 @@ func (s *Server) reap(ses *Session, now int64) {
 		s.cutOff(ses, front.ClosedWriteTimeout, "replies were not read in time (write-timeout)")
 	case over(m.lastActive.Load(), c.IdleTimeout):
 		s.cutOff(ses, front.ClosedIdle, "idle (idle-timeout)")
-	case over(m.lastActive.Load(), trimAfter) && m.trimmed <= m.lastActive.Load():
-		m.trimmed = now
+	case over(m.lastActive.Load(), trimAfter) && m.trimmed.Load() <= m.lastActive.Load():
+		m.trimmed.Store(now)
 		ses.link.trim()
 	}
 }

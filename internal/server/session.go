@@ -95,8 +95,8 @@ type sessionMeta struct {
 	proto      atomic.Uint32
 	info       atomic.Pointer[front.ClientInfo]
 	push       atomic.Pointer[push] // nil: the client does not want topologies pushed
-	// trimmed is when the session was last asked to trim. The reaper's own.
-	trimmed int64
+	// trimmed is when the session was last asked to trim.
+	trimmed atomic.Int64
 }
 
 // Output returns what is to be sent. The driver calls Sent when it has taken it.
