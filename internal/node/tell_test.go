@@ -68,13 +68,18 @@ func TestALeaderLearnsThatFramesWereLost(t *testing.T) {
 	}
 	eventually(t, "the leader finds out what the node that is gone has", func() bool {
 		probing := 0
-		n.worker.ask(func() {
-			n.worker.host.Progress(groupID(0), func(p replica.Progress) {
-				if p.Probing {
-					probing++
-				}
+		for _, n := range c.nodes { // whoever leads by now
+			if n == nil {
+				continue
+			}
+			n.worker.ask(func() {
+				n.worker.host.Progress(groupID(0), func(p replica.Progress) {
+					if p.Probing {
+						probing++
+					}
+				})
 			})
-		})
+		}
 		return probing == 1
 	})
 }
