@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -224,24 +223,7 @@ func TestABuiltServerCrashedBetweenLogAndTableAppliesEachEntryOnce(t *testing.T)
 	for i := range 4 {
 		counters = append(counters, nativeCounter(t, n.Addr, i))
 	}
-	done := make(chan struct{})
-	var all sync.WaitGroup
-	for _, k := range counters {
-		all.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-				}
-				if err := k.next(k.n + 1); err != nil {
-					t.Errorf("%s: %v", k.name, err)
-					return
-				}
-				k.n++
-			}
-		})
-	}
+	stop := countUp(t, counters)
 	rounds := 5
 	if *lasting > 0 {
 		rounds = 100
@@ -276,8 +258,7 @@ func TestABuiltServerCrashedBetweenLogAndTableAppliesEachEntryOnce(t *testing.T)
 			t.Fatal(err)
 		}
 	}
-	close(done)
-	all.Wait()
+	stop()
 	if replays == 0 {
 		t.Error("it was never killed while it replayed: nothing is proved")
 	}

@@ -58,23 +58,15 @@ type counter struct {
 	n    int64
 }
 
-// Through two routers: a write that was repeated, by whichever
-// router, under whichever leader, counts once.
-func TestThroughRoutersEveryWriteCountsOnceWhileNodesAreKilled(t *testing.T) {
-	t.Parallel()
-	c := clustertest.Start(t, clustertest.Options{Nodes: 3})
-	routers := []*router.Router{startRouter(t, c), startRouter(t, c)}
-	var counters []*counter
-	for i := range 4 {
-		counters = append(counters, nativeCounter(t, routers[i%2].Addr(), i), redisCounter(t, routers[i%2].Addr(), i))
-	}
-	stop := make(chan struct{})
+// countUp counts all of them up, each on a goroutine, until stop is called; that waits for them.
+func countUp(t *testing.T, counters []*counter) (stop func()) {
+	done := make(chan struct{})
 	var all sync.WaitGroup
 	for _, k := range counters {
 		all.Go(func() {
 			for {
 				select {
-				case <-stop:
+				case <-done:
 					return
 				default:
 				}
@@ -86,6 +78,23 @@ func TestThroughRoutersEveryWriteCountsOnceWhileNodesAreKilled(t *testing.T) {
 			}
 		})
 	}
+	return func() {
+		close(done)
+		all.Wait()
+	}
+}
+
+// Through two routers: a write that was repeated, by whichever
+// router, under whichever leader, counts once.
+func TestThroughRoutersEveryWriteCountsOnceWhileNodesAreKilled(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Start(t, clustertest.Options{Nodes: 3})
+	routers := []*router.Router{startRouter(t, c), startRouter(t, c)}
+	var counters []*counter
+	for i := range 4 {
+		counters = append(counters, nativeCounter(t, routers[i%2].Addr(), i), redisCounter(t, routers[i%2].Addr(), i))
+	}
+	stop := countUp(t, counters)
 	until := time.Now().Add(*lasting)
 	for round := 0; round < 3 || time.Now().Before(until); round++ {
 		n := c.Nodes()[round%3]
@@ -98,8 +107,7 @@ func TestThroughRoutersEveryWriteCountsOnceWhileNodesAreKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	close(stop)
-	all.Wait()
+	stop()
 	db := c.Client(t)
 	for _, k := range counters {
 		if got, err := db.Increment(within(t), k.name, 0); err != nil || got != k.n || k.n == 0 {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"flag"
+	"fmt"
 	"testing"
 	"time"
 )
@@ -16,21 +17,27 @@ var (
 // fixed is how many seeds are run every time, from 1 on.
 const fixed = 24
 
-func mustHold(t *testing.T, seed uint64) *Result {
+// mustHold runs the world of c and ends the test if a promise was broken.
+func mustHold(t *testing.T, c Config) *Result {
 	t.Helper()
-	r := Run(Config{Seed: seed})
+	r := Run(c)
 	if r.Failed() {
 		t.Fatal(r)
 	}
 	return r
 }
 
-// TestSeeds: faults 1 to 3, 5 to 10, 12 to 20, 22 to 24, 27, 28. What the fault model (doc.go) says must hold does, for a
-// fixed set of seeds and some fresh ones. A failure names its seed and how to run it again.
-func TestSeeds(t *testing.T) {
+// runSeeds runs worlds like c: those that the flags name, and reports that; or so many fixed seeds, from 1 on, then fresh ones
+// for a few seconds. add is given each of the latter's results, and fixed is called between the two. ran says which they were.
+func runSeeds(t *testing.T, c Config, count int, add func(*Result), fixed func()) (ran string, named bool) {
+	t.Helper()
+	run := func(seed uint64) *Result {
+		c.Seed = seed
+		return mustHold(t, c)
+	}
 	if *seed != 0 {
-		t.Log(mustHold(t, *seed))
-		return
+		t.Log(run(*seed))
+		return "", true
 	}
 	if *seeds > 0 {
 		first := *from
@@ -39,27 +46,17 @@ func TestSeeds(t *testing.T) {
 		}
 		t.Logf("%d seeds from %d on", *seeds, first)
 		for i := range *seeds {
-			mustHold(t, first+uint64(i))
+			run(first + uint64(i))
 		}
-		return
+		return "", true
 	}
-	var sum Result
-	ok, unknown := 0, 0
-	add := func(r *Result) {
-		sum.Applied, sum.Elections = sum.Applied+r.Applied, sum.Elections+r.Elections
-		sum.Starts, sum.Installed = sum.Starts+r.Starts, sum.Installed+r.Installed
-		ok, unknown = ok+r.History.OK, unknown+r.History.Ops-r.History.OK
-	}
-	count := fixed
 	if testing.Short() {
-		count = fixed / 4
+		count /= 4
 	}
 	for s := range count {
-		add(mustHold(t, uint64(s+1)))
+		add(run(uint64(s + 1)))
 	}
-	if sum.Applied == 0 || sum.Elections == 0 || sum.Starts == 0 || sum.Installed == 0 || ok == 0 || unknown == 0 {
-		t.Errorf("the fixed seeds do not reach what they are to test: %+v, %d ok, %d not", sum, ok, unknown)
-	}
+	fixed()
 	budget := *limit
 	if budget == 0 {
 		budget = 3 * time.Second
@@ -69,10 +66,29 @@ func TestSeeds(t *testing.T) {
 	}
 	first, n := freshSeed(), uint64(0)
 	for began := time.Now(); time.Since(began) < budget; n++ {
-		add(mustHold(t, first+n))
+		add(run(first + n))
 	}
-	t.Logf("fixed seeds 1 to %d, fresh ones %d to %d: %d entries, %d elections, %d starts, %d snapshots installed, %d operations ok, %d not",
-		count, first, first+n-1, sum.Applied, sum.Elections, sum.Starts, sum.Installed, ok, unknown)
+	return fmt.Sprintf("fixed seeds 1 to %d, fresh ones %d to %d", count, first, first+n-1), false
+}
+
+// TestSeeds: faults 1 to 3, 5 to 10, 12 to 20, 22 to 24, 27, 28. What the fault model (doc.go) says must hold does, for a
+// fixed set of seeds and some fresh ones. A failure names its seed and how to run it again.
+func TestSeeds(t *testing.T) {
+	var sum Result
+	ok, unknown := 0, 0
+	ran, named := runSeeds(t, Config{}, fixed, func(r *Result) {
+		sum.Applied, sum.Elections = sum.Applied+r.Applied, sum.Elections+r.Elections
+		sum.Starts, sum.Installed = sum.Starts+r.Starts, sum.Installed+r.Installed
+		ok, unknown = ok+r.History.OK, unknown+r.History.Ops-r.History.OK
+	}, func() {
+		if sum.Applied == 0 || sum.Elections == 0 || sum.Starts == 0 || sum.Installed == 0 || ok == 0 || unknown == 0 {
+			t.Errorf("the fixed seeds do not reach what they are to test: %+v, %d ok, %d not", sum, ok, unknown)
+		}
+	})
+	if !named {
+		t.Logf("%s: %d entries, %d elections, %d starts, %d snapshots installed, %d operations ok, %d not",
+			ran, sum.Applied, sum.Elections, sum.Starts, sum.Installed, ok, unknown)
+	}
 }
 
 func freshSeed() uint64 { return uint64(time.Now().UnixNano()) % 1_000_000_000 * 1000 }
